@@ -1,0 +1,190 @@
+/*
+ * store.h - the buffer on disk.  The only module that knows SQL, and the only
+ * one with a thread.
+ *
+ * SQLite, WAL, synchronous=FULL, one connection used by the store's thread only.
+ * The loop hands over work and gets answers as callbacks on the loop (eventfd);
+ * a commit that takes a minute stops nothing else.  Requests are carried out in
+ * order.  Everything that a request borrows must stay valid until its callback.
+ *
+ * Tables (docs/buffer.md says the same for people):
+ *	meta    key, value: identifier of the buffer, created, ...
+ *	boot    number, boot id
+ *	device  number, name, first_seq, next_seq
+ *	layout  number, device, from_seq, body (LAYOUT and LAYOUT_POINT messages,
+ *		each preceded by its u32 size)
+ *	sink    number, name, session
+ *	reading id (grows in order of arrival), device, seq, body (struct gw_reading)
+ *	due     sink, device, ranges of seq that the sink has not acknowledged
+ *	loss    id, sink, device, from, to, readings, cause, exact, ts_from, ts_to, sent
+ *	state   owner, key, value: the memory of plugins
+ *
+ * A row of `reading` may go when no sink has it due and it is older than
+ * `history`, or room is needed.  The store decides that by itself, in slices, at
+ * each commit; what is due is never deleted: the loop first gives it up
+ * (gw_store_oldest, then a commit with smaller `due` and a loss record).
+ *
+ * Beside the database <path>: <path>.lock (flock, holds the pid), <path>.seq
+ * (two fixed slots with CRC, written in place alternately and synced: upper
+ * bounds of all numbers given, by device name) and <path>.reserve (a reserve that is
+ * given back to the file system when it is full).
+ */
+#ifndef GW_CORE_STORE_H
+#define GW_CORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/ranges.h"
+#include "gatewayd/error.h"
+#include "gatewayd/loop.h"
+#include "gatewayd/reading.h"
+
+struct gw_store;
+
+struct gw_store_options {
+	const char *path;
+	uint64_t max_size;   /* bytes of database and WAL together */
+	int64_t history_ms;  /* acknowledged readings stay so long, as far as room allows; 0: go at once */
+	const char *boot;    /* boot id */
+	int64_t build_ms;    /* build time, UTC: numbering never starts before it */
+};
+
+/* What the disk knew at the open, and what this boot is. */
+struct gw_store_info {
+	char buffer[37];     /* identifier (UUID) */
+	uint32_t boot;       /* number of this boot */
+	bool created;        /* there was no database */
+	uint64_t readings, bytes;
+	int64_t oldest_ts_ms; /* 0: none */
+};
+
+/*
+ * Open or create, lock, check the version, migrate, start the thread.
+ * Errors (one line, for the user): GW_EFULL "... is in use by process N"; GW_EINPUT
+ * not a buffer, or of a later version (nothing is changed); GW_EIO .sys set: cannot
+ * be opened, disk full, not permitted.  A damaged file is put aside as
+ * <path>.damaged-<UTC time> and a new one begun; info->created is true then and
+ * *aside names it.
+ */
+int gw_store_open(struct gw_store **out, const struct gw_store_options *opts, struct gw_loop *loop,
+		  struct gw_store_info *info, char aside[512], struct gw_err *err);
+/* Carries out what was requested, writes exact bounds to .seq, closes.  NULL is allowed. */
+void gw_store_close(struct gw_store *st);
+
+/* --- registration: at start and at a reload --- */
+struct gw_registration {
+	const char *name;      /* of the device */
+	const void *layout;    /* body of its layout, for comparison with the last one */
+	size_t layout_size;
+	uint64_t rate;         /* readings an hour: size of the reservation */
+	/* out: */
+	uint16_t device;       /* number */
+	uint32_t layout_number;
+	uint64_t first_seq, next_seq, from_seq, reserved; /* numbers below `reserved` may be given */
+	uint64_t gap_from, gap_to; /* after a power cut: numbers that may have been given and are gone; 0: none */
+};
+struct gw_sink_registration {
+	const char *name;
+	/* out: */
+	uint16_t sink;
+	uint64_t session;
+	bool fresh; /* new to this buffer: it gets what comes from now on */
+};
+/* `done` gets 0 or an error.  Readings on the ring may be ahead of next_seq: the
+ * loop tells with gw_store_reserve. */
+typedef void gw_store_done_fn(void *arg, const struct gw_err *err); /* err NULL: done */
+void gw_store_register(struct gw_store *st, struct gw_registration *devices, size_t ndevices,
+		       struct gw_sink_registration *sinks, size_t nsinks, gw_store_done_fn *done, void *arg);
+
+/* More numbers for a device: `upto` may be given once done is called without error. */
+void gw_store_reserve(struct gw_store *st, uint16_t device, uint64_t upto, gw_store_done_fn *done, void *arg);
+
+/* --- reading back: devices and layouts that stored readings refer to, due sets, losses --- */
+struct gw_loss_row {
+	uint64_t id;
+	uint16_t sink, device;
+	uint8_t cause; /* enum gw_loss_cause */
+	bool exact;
+	uint64_t from, to, readings;
+	int64_t ts_from_ms, ts_to_ms;
+	uint8_t state; /* 0 never sent: may still grow; 1 sent; 2 acknowledged */
+};
+struct gw_store_visitor {
+	void *arg;
+	void (*device)(void *arg, uint16_t device, const char *name, uint64_t first_seq, uint64_t next_seq);
+	void (*layout)(void *arg, uint32_t layout, uint16_t device, const void *body, size_t size);
+	void (*due)(void *arg, uint16_t sink, uint16_t device, const struct gw_ranges *ranges);
+	void (*loss)(void *arg, const struct gw_loss_row *row);
+	gw_store_done_fn *done;
+};
+/* The callbacks run on the loop, in the order of the members, then done. */
+void gw_store_visit(struct gw_store *st, const struct gw_store_visitor *v);
+
+/* --- the group commit --- */
+struct gw_due_row {
+	uint16_t sink, device;
+	const struct gw_ranges *ranges; /* copied by the call */
+};
+struct gw_next_row {
+	uint16_t device;
+	uint64_t next_seq; /* all below were given */
+};
+struct gw_commit {
+	const struct gw_reading *const *readings; /* borrowed until done; lie in the ring */
+	size_t nreadings;
+	const struct gw_due_row *due; /* changed ones only; copied by the call */
+	size_t ndue;
+	const struct gw_loss_row *losses; /* new or changed, by id; copied by the call */
+	size_t nlosses;
+	const struct gw_next_row *next; /* changed ones; copied */
+	size_t nnext;
+};
+struct gw_commit_result {
+	const struct gw_err *err; /* NULL: committed; GW_EFULL: no room although history is gone */
+	uint64_t first_id, last_id; /* of the readings, in their order; 0 when none */
+	uint64_t readings, bytes, free_bytes; /* in the buffer now; bytes until max_size */
+	uint64_t oldest_id;
+	int64_t oldest_ts_ms;
+	int64_t took_us;
+};
+typedef void gw_commit_done_fn(void *arg, const struct gw_commit_result *result);
+void gw_store_commit(struct gw_store *st, const struct gw_commit *c, gw_commit_done_fn *done, void *arg);
+
+/* --- backlog --- */
+struct gw_rows {
+	uint64_t next_id;    /* where to go on: first id not looked at */
+	bool end;            /* nothing behind that */
+	size_t n;
+	const uint64_t *ids;
+	const struct gw_reading *const *readings; /* checked: CRC and shape; damaged rows are left out */
+	size_t damaged;
+};
+typedef void gw_rows_fn(void *arg, struct gw_rows *rows, const struct gw_err *err);
+/*
+ * Rows from id `from_id` on that `sink` has due (as of the last commit: the loop
+ * filters again), at most `max_rows` and about max_bytes; looks at 20,000 rows at most.
+ * sink 0: all rows.  The callee of fn ends them with gw_rows_free().
+ */
+void gw_store_fetch(struct gw_store *st, uint16_t sink, uint64_t from_id, size_t max_rows, size_t max_bytes,
+		    gw_rows_fn *fn, void *arg);
+void gw_rows_free(struct gw_rows *rows);
+
+/* The oldest rows that any sink has due, together at least `bytes`: fn gets them as rows without
+ * bodies beyond the header (readings[i]->count is right, tags are not there). */
+void gw_store_oldest(struct gw_store *st, size_t bytes, gw_rows_fn *fn, void *arg);
+
+/* --- memory of sinks and plugins --- */
+void gw_store_session(struct gw_store *st, uint16_t sink, uint64_t session); /* kept with the next commit */
+
+/* Whole check of every row (gatewayctl buffer --verify): result as counts. */
+struct gw_verify {
+	uint64_t readings, damaged;
+	bool integrity_ok;
+	char text[200]; /* SQLite's word when not ok */
+};
+typedef void gw_verify_fn(void *arg, const struct gw_verify *v, const struct gw_err *err);
+void gw_store_verify(struct gw_store *st, gw_verify_fn *fn, void *arg);
+
+#endif
