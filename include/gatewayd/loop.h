@@ -6,6 +6,10 @@
  * watch, its own too.  All times are CLOCK_BOOTTIME in microseconds, so that no
  * clock step moves a timer.  Callbacks of descriptors should drain what is
  * there: a turn of the loop costs about 2 us.
+ *
+ * A watch lives until it is stopped, also a child's that has fired.  Stop a
+ * descriptor's before closing the descriptor.  Watching a signal or a child
+ * blocks that signal (SIGCHLD), and exec hands the mask on: unblock in the child.
  */
 #ifndef GATEWAYD_LOOP_H
 #define GATEWAYD_LOOP_H
