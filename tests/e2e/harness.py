@@ -11,6 +11,7 @@ the long forms run, KEEP=1 keeps the temporary folders.
 """
 
 import ctypes
+import functools
 import json
 import os
 import shutil
@@ -56,6 +57,10 @@ def answers(port):
         return True
     except OSError:
         return False
+
+
+# A ledger is made again and again while a test waits: each payload is parsed once.
+parsed = functools.lru_cache(maxsize=100000)(json.loads)
 
 
 def program(name):
@@ -318,12 +323,12 @@ class Ledger:
         self.differing = []
         for topic, payload, _, _ in messages:
             if topic == device_topic + "/data":
-                self._take(json.loads(payload), "data")
+                self._take(parsed(payload), "data")
             elif topic == device_topic + "/replay":
-                for r in json.loads(payload):
+                for r in parsed(payload):
                     self._take(r, "replay")
             elif topic in (device_topic + "/loss", device_topic + "/window"):
-                d = json.loads(payload)
+                d = parsed(payload)
                 self.losses.append((d["from"], d["to"]))
 
     def _take(self, reading, how):
