@@ -168,7 +168,7 @@ def shown(value, quality):
 def age(seconds):
     if seconds is None:
         return ""
-    return "%.0f s" % seconds if seconds < 120 else "%.0f min" % (seconds / 60)
+    return "%.0f s" % seconds if seconds < 1000 else "%.0f m" % (seconds / 60)
 
 
 def fit(text, width):
@@ -177,8 +177,8 @@ def fit(text, width):
 
 def cells(row, width):
     name, value, symbol, seconds = row
-    rest = width - 17 - 6 - 8
-    return "%-17s%*s %-5s%7s" % (fit(name, 16), rest, fit(value, rest), fit(symbol, 5), age(seconds))
+    rest = width - 16 - 9 - 5
+    return "%-16s%*s %-8s%5s" % (fit(name, 16), rest, fit(value, rest), fit(symbol, 8), age(seconds))
 
 
 def two_columns(rows, height, width):

@@ -358,14 +358,14 @@ class Ledger:
 class World:
     """Everything a test needs, in a folder of its own; use it with `with`."""
 
-    def __init__(self, plant=(), sources=None, config=None, gateway="gw-test"):
+    def __init__(self, plant=(), sources=None, config=None, gateway="gw-test", topics="#"):
         self.folder = tempfile.mkdtemp(prefix="gw-", dir="/tmp")
         self.gateway, self.daemon = gateway, None
         self.plant = self.broker = self.gate = self.subscriber = None
         try:
             self.broker = Broker(self.folder)
             self.gate = Gate(self.broker.port)
-            self.subscriber = Subscriber(self.broker.port)
+            self.subscriber = Subscriber(self.broker.port, topics)
             if plant:
                 self.plant = Plant(self.folder, *plant)
             self.config = config or self.default_config()
