@@ -82,7 +82,7 @@ struct gw_key {
 	const char *help;     /* one sentence, ends with a full stop */
 	const char *example;  /* for the sample file, in its own syntax; NULL: the default */
 	const char *const *choices; /* NULL-terminated */
-	int64_t min, max;
+	int64_t min, max; /* both 0: no limits; of a GW_T_MAP: max entries, 0 for any number */
 	size_t offset;
 	const struct gw_table *table;
 };

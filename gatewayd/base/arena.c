@@ -1,0 +1,97 @@
+/*
+ * arena.c - memory that lives and dies together.
+ *
+ * Blocks are taken from the front of a chunk, aligned to 16; texts are packed
+ * from its end, since a configuration is mostly short words.  What does not fit
+ * into a fresh chunk gets a chunk of its own.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gatewayd/config.h"
+
+enum { CHUNK = 64 * 1024, ALIGN = 16 };
+
+struct chunk {
+	struct chunk *next;
+	size_t front, back; /* free bytes of data are [front, back) */
+	_Alignas(ALIGN) char data[];
+};
+
+struct gw_arena {
+	struct chunk *chunks; /* the first is the one in use */
+};
+
+static void *must(void *p)
+{
+	if (!p) {
+		fputs("out of memory\n", stderr);
+		abort();
+	}
+	return p;
+}
+
+struct gw_arena *gw_arena_new(void)
+{
+	return must(calloc(1, sizeof(struct gw_arena)));
+}
+
+void gw_arena_free(struct gw_arena *a)
+{
+	struct chunk *next;
+
+	for (struct chunk *c = a ? a->chunks : NULL; c; c = next) {
+		next = c->next;
+		free(c);
+	}
+	free(a);
+}
+
+static struct chunk *new_chunk(size_t size)
+{
+	struct chunk *c = must(size < SIZE_MAX / 2 ? calloc(1, sizeof(*c) + size) : NULL);
+
+	c->back = size;
+	return c;
+}
+
+/* A chunk with `size` free bytes, size being a multiple of ALIGN or a text's. */
+static struct chunk *room(struct gw_arena *a, size_t size)
+{
+	struct chunk *c = a->chunks;
+
+	if (c && c->back - c->front >= size)
+		return c;
+	if (c && size > CHUNK / 4) { /* large: behind the one in use, which has room left */
+		struct chunk *own = new_chunk(size);
+
+		own->next = c->next;
+		c->next = own;
+		return own;
+	}
+	c = new_chunk(size > CHUNK ? size : CHUNK);
+	c->next = a->chunks;
+	a->chunks = c;
+	return c;
+}
+
+void *gw_arena_alloc(struct gw_arena *a, size_t size)
+{
+	size_t whole = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	struct chunk *c = room(a, whole < size ? SIZE_MAX : whole);
+	void *p = c->data + c->front;
+
+	c->front += whole;
+	return p;
+}
+
+char *gw_arena_strdup(struct gw_arena *a, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct chunk *c = room(a, size);
+
+	c->back -= size;
+	return memcpy(c->data + c->back, text, size);
+}
