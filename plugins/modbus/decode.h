@@ -1,0 +1,43 @@
+/*
+ * decode.h - the bytes of an answer to a raw value.  Pure, no allocation.
+ * Scale, offset and enumeration are the core's.  `word_order` is the order of a
+ * value's registers, `byte_order` that of the two bytes in a register.
+ */
+#ifndef MODBUS_DECODE_H
+#define MODBUS_DECODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gatewayd/reading.h"
+#include "plugins/modbus/keys.h"
+
+enum { MB_REGISTERS_MAX = 125 };
+
+/* How a value lies in its table. */
+struct mb_form {
+	enum mb_type type; /* of the whole, before bits are taken out */
+	bool single;       /* in a table of bits: coil or discrete input */
+	bool word_little, byte_little;
+	uint8_t start, length; /* bits to take out; length 0: all of it */
+	bool flag;             /* those bits as a bool */
+	uint16_t registers;    /* MB_STRING: its length */
+};
+
+/* Registers (or, when single, bits) the value takes. */
+unsigned mb_form_width(const struct mb_form *f);
+/* What it becomes, and how many bits wide: 1, 16, 32, 64; a text 16. */
+enum gw_kind mb_form_kind(const struct mb_form *f);
+unsigned mb_form_bits(const struct mb_form *f);
+
+/* Bits an integer type has; 0 for the others. */
+unsigned mb_type_integer_bits(enum mb_type type);
+
+/*
+ * The value at register (or bit) `offset` of the answer `data`, which is long
+ * enough: frame.h and plan.h saw to that.  A float may be NaN or infinite.
+ * Text is written to `text`, 2 * MB_REGISTERS_MAX bytes of the caller's.
+ */
+struct gw_value mb_decode(const struct mb_form *f, const uint8_t *data, unsigned offset, char *text);
+
+#endif

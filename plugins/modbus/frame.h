@@ -1,0 +1,50 @@
+/*
+ * frame.h - Modbus TCP frames (Modbus Messaging on TCP/IP Implementation Guide
+ * V1.0b, 3.1.3), reading requests only.  Pure: bytes in, verdict out; no
+ * allocation, nothing remembered.  libmodbus checks neither unit, protocol nor
+ * length of an answer and blocks while it reads, so the checks are here.
+ * mb_frame_parse() takes foreign bytes and is the fuzz target.
+ */
+#ifndef MODBUS_FRAME_H
+#define MODBUS_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MB_FRAME_MAX = 260, MB_QUERY_SIZE = 12 };
+
+/* One reading request as it was sent. */
+struct mb_query {
+	uint16_t transaction;
+	uint8_t unit, function; /* function codes 1 to 4 */
+	uint16_t address, count; /* registers or bits */
+};
+
+/* Writes MB_QUERY_SIZE bytes and returns that number. */
+size_t mb_frame_build(uint8_t *out, const struct mb_query *q);
+
+/* Bytes of data a good answer holds. */
+size_t mb_answer_size(const struct mb_query *q);
+
+enum mb_verdict {
+	MB_PARTIAL,   /* what is there may become a frame */
+	MB_DATA,      /* the answer */
+	MB_EXCEPTION, /* the device refused */
+	MB_OTHER,     /* a whole frame of another transaction: skip it */
+	MB_WRONG,     /* no frame, or ours with a wrong unit, function or length: resynchronise */
+};
+
+struct mb_frame {
+	enum mb_verdict verdict;
+	size_t size; /* DATA, EXCEPTION, OTHER: bytes of the frame */
+	const uint8_t *data; /* DATA: mb_answer_size() bytes inside the input */
+	uint16_t transaction;
+	uint8_t exception; /* EXCEPTION: 0 to 127 */
+	bool fits; /* OTHER: the answer to q but for its transaction */
+};
+
+/* The first frame in `n` bytes; q NULL: nothing is being waited for. */
+struct mb_frame mb_frame_parse(const uint8_t *bytes, size_t n, const struct mb_query *q);
+
+#endif

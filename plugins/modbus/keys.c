@@ -1,0 +1,117 @@
+#include "plugins/modbus/keys.h"
+
+const char *const mb_table_names[] = { "coil", "discrete", "input", "holding", NULL };
+const char *const mb_type_names[] = { "bool", "u16", "i16", "u32", "i32",    "u64",
+				      "i64",  "f32", "f64", "string", NULL };
+static const char *const orders[] = { "big", "little", NULL };
+
+enum { SECOND = 1000, TIMEOUT_MAX = 300 * SECOND, PAUSE_MAX = 60 * SECOND, RETRIES_MAX = 10 };
+
+#define CONNECTION_HELP "Where the devices are: tcp://HOST or tcp://HOST:PORT."
+#define TIMEOUT_HELP    "Total deadline of one transaction, from the request to the last byte of its answer."
+#define RETRIES_HELP    "How often a request is repeated after a timeout or a broken answer."
+#define PAUSE_HELP      "Silence on the line between an answer and the next request."
+
+static const struct gw_key source_keys[] = {
+	{ .name = "connection", .type = GW_T_TEXT, .flags = GW_RELOAD, .help = CONNECTION_HELP,
+	  .example = "tcp://192.0.2.10:502", .max = 300,
+	  .offset = offsetof(struct mb_source_keys, connection) },
+	{ .name = "timeout", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "1s",
+	  .help = TIMEOUT_HELP, .min = 1, .max = TIMEOUT_MAX,
+	  .offset = offsetof(struct mb_source_keys, timeout_ms) },
+	{ .name = "retries", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "1",
+	  .help = RETRIES_HELP, .min = 0, .max = RETRIES_MAX,
+	  .offset = offsetof(struct mb_source_keys, retries) },
+	{ .name = "pause", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "0ms",
+	  .help = PAUSE_HELP, .min = 0, .max = PAUSE_MAX,
+	  .offset = offsetof(struct mb_source_keys, pause_ms) },
+};
+
+static const struct gw_key device_keys[] = {
+	{ .name = "connection", .type = GW_T_TEXT, .flags = GW_RELOAD | GW_INHERIT,
+	  .help = CONNECTION_HELP, .example = "tcp://192.0.2.10:502", .max = 300,
+	  .offset = offsetof(struct mb_device_keys, connection) },
+	{ .name = "timeout", .type = GW_T_DURATION, .flags = GW_RELOAD | GW_INHERIT,
+	  .help = TIMEOUT_HELP, .example = "1s", .min = 1, .max = TIMEOUT_MAX,
+	  .offset = offsetof(struct mb_device_keys, timeout_ms) },
+	{ .name = "retries", .type = GW_T_INT, .flags = GW_RELOAD | GW_INHERIT,
+	  .help = RETRIES_HELP, .example = "1", .min = 0, .max = RETRIES_MAX,
+	  .offset = offsetof(struct mb_device_keys, retries) },
+	{ .name = "pause", .type = GW_T_DURATION, .flags = GW_RELOAD | GW_INHERIT,
+	  .help = PAUSE_HELP, .example = "0ms", .min = 0, .max = PAUSE_MAX,
+	  .offset = offsetof(struct mb_device_keys, pause_ms) },
+	{ .name = "unit_id", .type = GW_T_INT, .flags = GW_RELOAD | GW_REQUIRED,
+	  .help = "Unit identifier of the device on its connection.", .example = "1",
+	  .min = 0, .max = 255, .offset = offsetof(struct mb_device_keys, unit_id) },
+	{ .name = "max_registers", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "125",
+	  .help = "Most registers the device gives in one answer.", .min = 1, .max = 125,
+	  .offset = offsetof(struct mb_device_keys, max_registers) },
+	{ .name = "max_bits", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "2000",
+	  .help = "Most coils or discrete inputs the device gives in one answer.",
+	  .min = 1, .max = 2000, .offset = offsetof(struct mb_device_keys, max_bits) },
+	{ .name = "max_gap", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "0",
+	  .help = "Addresses nobody asked for that may be read along to save a request.",
+	  .min = 0, .max = 2000, .offset = offsetof(struct mb_device_keys, max_gap) },
+	{ .name = "connect_delay", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "0ms",
+	  .help = "Rest the device needs between a new connection and the first request.",
+	  .min = 0, .max = PAUSE_MAX,
+	  .offset = offsetof(struct mb_device_keys, connect_delay_ms) },
+	{ .name = "close_after_cycle", .type = GW_T_BOOL, .flags = GW_RELOAD, .fallback = "false",
+	  .help = "Close the connection after each cycle, so that another master can connect.",
+	  .offset = offsetof(struct mb_device_keys, close_after_cycle) },
+};
+
+static const struct gw_key bits_keys[] = {
+	{ .name = "start", .type = GW_T_INT, .flags = GW_RELOAD | GW_REQUIRED,
+	  .help = "Lowest bit of the field; bit 0 is the least significant.", .example = "4",
+	  .min = 0, .max = 63, .offset = offsetof(struct mb_bits_keys, start) },
+	{ .name = "length", .type = GW_T_INT, .flags = GW_RELOAD | GW_REQUIRED,
+	  .help = "Number of bits.", .example = "3", .min = 1, .max = 64,
+	  .offset = offsetof(struct mb_bits_keys, length) },
+};
+static const struct gw_table bits_table =
+	GW_TABLE("bits", struct mb_bits_keys, bits_keys, "A field of bits inside a value.");
+
+static const struct gw_key point_keys[] = {
+	{ .name = "address", .type = GW_T_INT, .flags = GW_RELOAD,
+	  .help = "Protocol address of the first register or bit, from 0; or use `reference`.",
+	  .example = "0", .min = 0, .max = 65535, .offset = offsetof(struct mb_point_keys, address) },
+	{ .name = "reference", .type = GW_T_TEXT, .flags = GW_RELOAD,
+	  .help = "Modicon reference instead of address and table: 5 or 6 digits, counted from 1.",
+	  .example = "40001", .max = 16, .offset = offsetof(struct mb_point_keys, reference) },
+	{ .name = "table", .type = GW_T_CHOICE, .flags = GW_RELOAD, .fallback = "holding",
+	  .help = "Table of the device the point is in.", .choices = mb_table_names,
+	  .offset = offsetof(struct mb_point_keys, table) },
+	{ .name = "type", .type = GW_T_CHOICE, .flags = GW_RELOAD,
+	  .help = "Type of the value; without it u16, and bool for a coil, a discrete input and a bit.",
+	  .example = "u16", .choices = mb_type_names, .offset = offsetof(struct mb_point_keys, type) },
+	{ .name = "word_order", .type = GW_T_CHOICE, .flags = GW_RELOAD, .fallback = "big",
+	  .help = "Order of the registers of a value; big: most significant first.",
+	  .choices = orders, .offset = offsetof(struct mb_point_keys, word_order) },
+	{ .name = "byte_order", .type = GW_T_CHOICE, .flags = GW_RELOAD, .fallback = "big",
+	  .help = "Order of the bytes within a register; big: as the standard says.",
+	  .choices = orders, .offset = offsetof(struct mb_point_keys, byte_order) },
+	{ .name = "bit", .type = GW_T_INT, .flags = GW_RELOAD,
+	  .help = "One bit of the value, as a bool; bit 0 is the least significant.",
+	  .example = "3", .min = 0, .max = 63, .offset = offsetof(struct mb_point_keys, bit) },
+	{ .name = "bits", .type = GW_T_SECTION, .flags = GW_RELOAD,
+	  .help = "A field of bits of the value, as a number.", .example = "{start: 4, length: 3}",
+	  .offset = offsetof(struct mb_point_keys, bits), .table = &bits_table },
+	{ .name = "length", .type = GW_T_INT, .flags = GW_RELOAD,
+	  .help = "Length of a string in registers, two characters each.", .example = "16",
+	  .min = 1, .max = 125, .offset = offsetof(struct mb_point_keys, length) },
+};
+
+const struct gw_table mb_source_table =
+	GW_TABLE("source", struct mb_source_keys, source_keys, "Devices that speak Modbus.");
+const struct gw_table mb_device_table =
+	GW_TABLE("device", struct mb_device_keys, device_keys, "A device with a unit identifier.");
+const struct gw_table mb_point_table =
+	GW_TABLE("point", struct mb_point_keys, point_keys, "A value in one of the device's tables.");
+
+bool mb_given(const struct gw_node *map, const char *key)
+{
+	const struct gw_node *n = gw_node_get(map, key);
+
+	return n && n->kind != GW_NODE_NULL;
+}

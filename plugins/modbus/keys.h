@@ -1,0 +1,61 @@
+/*
+ * keys.h - what a configuration file may say about a Modbus source, device and
+ * point.  The structs are filled by the tables in keys.c; what tables cannot
+ * check is checked by point.h and url.h.  The keys that every plugin shares
+ * (interval, scale, unit, enum, ...) are the core's and are not here.
+ */
+#ifndef MODBUS_KEYS_H
+#define MODBUS_KEYS_H
+
+#include "gatewayd/config.h"
+
+/* The four tables of a Modbus device, in the order of the key's choices. */
+enum mb_table { MB_COIL, MB_DISCRETE, MB_INPUT, MB_HOLDING };
+
+/* Types of a value, in the order of the key's choices. */
+enum mb_type {
+	MB_BOOL,
+	MB_U16,
+	MB_I16,
+	MB_U32,
+	MB_I32,
+	MB_U64,
+	MB_I64,
+	MB_F32,
+	MB_F64,
+	MB_STRING,
+};
+
+enum mb_order { MB_BIG, MB_LITTLE };
+
+struct mb_source_keys {
+	const char *connection; /* NULL: each device has its own */
+	int64_t timeout_ms, retries, pause_ms;
+};
+
+struct mb_device_keys {
+	const char *connection; /* NULL: none anywhere, an error */
+	int64_t timeout_ms, retries, pause_ms;
+	int64_t unit_id, max_registers, max_bits, max_gap, connect_delay_ms;
+	bool close_after_cycle;
+};
+
+struct mb_bits_keys {
+	int64_t start, length;
+};
+
+struct mb_point_keys {
+	int64_t address;
+	const char *reference;
+	int table, type, word_order, byte_order;
+	int64_t bit, length;
+	struct mb_bits_keys bits;
+};
+
+extern const struct gw_table mb_source_table, mb_device_table, mb_point_table;
+extern const char *const mb_table_names[], *const mb_type_names[];
+
+/* Is the key in the map, with a value?  Defaults hide the difference in the struct. */
+bool mb_given(const struct gw_node *map, const char *key);
+
+#endif
