@@ -335,7 +335,7 @@ def show(board, parts, header, end):
 def headline(port, folder):
     return ["gatewayd demo: 5 simulated devices -> gatewayd -> mosquitto -> this table",
             "in a second terminal:  mosquitto_sub -h 127.0.0.1 -p %d -t 'goc/#' -v" % port,
-            "                       %s -s %s/control.sock status"
+            "               or:  %s -s %s/control.sock status"
             % (os.path.relpath(os.path.join(BUILD, "gatewayctl"), os.getcwd()), folder), ""]
 
 
@@ -369,7 +369,7 @@ def main():
         signal.signal(signo, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
         seconds = duration()
-        folder = tempfile.mkdtemp(prefix="gw-demo-", dir="/tmp")
+        folder = tempfile.mkdtemp(prefix="gw-")
         run(folder, parts, seconds)
     except KeyboardInterrupt:
         print("demo ended")

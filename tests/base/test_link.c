@@ -448,6 +448,9 @@ static void an_empty_packet_is_no_end_of_file(void **state)
 	assert_int_equal(size, 0);
 	assert_int_equal(gw_message_decode(packet, size, FROM_CORE, &m, &err), -1);
 	assert_int_equal(ping_number(w->receiver, 1), 3);
+	assert_int_equal(send(w->fd[0], "", 0, 0), 0);
+	assert_int_equal(gw_receive(w->receiver, w->fd[1], &err), 1);
+	assert_int_equal(gw_receive(w->receiver, w->fd[1], &err), 0);
 }
 
 static void sending_to_nobody_is_an_error_and_no_signal(void **state)

@@ -288,17 +288,20 @@ static void stop_after(void *arg)
 
 	b->after++;
 	gw_watch_stop(b->watch);
+	gw_watch_stop(b->other);
 }
 
-static void a_flusher_may_stop_itself(void **state)
+static void a_flusher_may_stop_itself_and_the_next(void **state)
 {
 	struct bench *b = *state;
 
 	b->watch = gw_after_turn(b->loop, stop_after, b, &b->err);
+	b->other = gw_after_turn(b->loop, note_b, b, &b->err);
 	assert_non_null(gw_on_fd(b->loop, b->pipe[1], GW_WRITE, see, b, &b->err));
 	turn(b, -1);
 	turn(b, -1);
 	assert_int_equal(b->after, 1);
+	assert_string_equal(b->order, "");
 }
 
 static void quit_at_three(void *arg, unsigned ready)
@@ -434,7 +437,7 @@ int main(void)
 		ON_BENCH(stopped_watches_take_no_orders),
 		ON_BENCH(after_a_turn_with_events_the_flushers_run_once_in_order),
 		ON_BENCH(a_busy_descriptor_does_not_starve_the_flushers),
-		ON_BENCH(a_flusher_may_stop_itself),
+		ON_BENCH(a_flusher_may_stop_itself_and_the_next),
 		ON_BENCH(run_goes_on_until_quit_and_may_be_called_again),
 		ON_BENCH(a_signal_arrives_in_the_loop),
 		ON_BENCH(a_child_that_ends_is_reported_and_reaped),
