@@ -73,6 +73,9 @@ int gw_store_open(struct gw_store **out, const struct gw_store_options *opts, st
 /* Carries out what was requested, writes exact bounds to .seq, closes.  NULL is allowed. */
 void gw_store_close(struct gw_store *st);
 
+/* Other limits from now on (a reload). */
+void gw_store_configure(struct gw_store *st, uint64_t max_size, int64_t history_ms);
+
 /* --- registration: at start and at a reload --- */
 struct gw_registration {
 	const char *name;      /* of the device */
@@ -153,6 +156,10 @@ typedef void gw_commit_done_fn(void *arg, const struct gw_commit_result *result)
 void gw_store_commit(struct gw_store *st, const struct gw_commit *c, gw_commit_done_fn *done, void *arg);
 
 /* --- backlog --- */
+struct gw_damaged_row {
+	uint64_t id, seq;
+	uint16_t device;
+};
 struct gw_rows {
 	uint64_t next_id;    /* where to go on: first id not looked at */
 	bool end;            /* nothing behind that */
@@ -160,6 +167,7 @@ struct gw_rows {
 	const uint64_t *ids;
 	const struct gw_reading *const *readings; /* checked: CRC and shape; damaged rows are left out */
 	size_t damaged;
+	const struct gw_damaged_row *damaged_rows; /* as many: who they are by the table's own columns */
 };
 typedef void gw_rows_fn(void *arg, struct gw_rows *rows, const struct gw_err *err);
 /*

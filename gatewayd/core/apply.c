@@ -1,0 +1,426 @@
+/*
+ * apply.c - from a plan to a running gateway, at start and at a reload: mark and sweep.  What did
+ * not change keeps running and loses nothing; what changed is stopped first and its
+ * successor takes over numbers and backlog.
+ */
+#include "core/apply.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- copies that outlive the plan ---- */
+
+static const char *own(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+static void instance_copy(struct gw_instance *to, const struct gw_instance *from)
+{
+	*to = *from;
+	to->name = own(from->name);
+	to->plugin = own(from->plugin);
+	to->program = own(from->program);
+	to->node = NULL;
+	memset(&to->source, 0, sizeof(to->source));
+	to->stream = dup(from->stream);
+	to->nfiles = 0;
+}
+
+static void instance_free(struct gw_instance *i)
+{
+	free((char *)i->name);
+	free((char *)i->plugin);
+	free((char *)i->program);
+	if (i->stream >= 0)
+		close(i->stream);
+}
+
+static bool same(const struct gw_instance *a, const struct gw_instance *b)
+{
+	return a->sink == b->sink && strcmp(a->name, b->name) == 0 && strcmp(a->plugin, b->plugin) == 0 &&
+	       strcmp(a->program, b->program) == 0 && a->hash == b->hash && a->stream_size == b->stream_size &&
+	       a->replay_rate == b->replay_rate;
+}
+
+static bool installed(const struct gw_daemon *d, const struct gw_device *dev)
+{
+	return dev->number < d->ndevices && d->devices[dev->number] == dev;
+}
+
+void gw_source_free(struct gw_source *s)
+{
+	if (!s)
+		return;
+	gw_child_free(s->child);
+	for (size_t i = 0; i < s->ndevices; i++)
+		if (!installed(s->daemon, s->devices[i]))
+			gw_device_free(s->devices[i]);
+	free(s->devices);
+	gw_arena_free(s->redeclared_arena);
+	instance_free(&s->instance);
+	free(s);
+}
+
+void gw_sink_free(struct gw_sink *s)
+{
+	if (!s)
+		return;
+	gw_child_free(s->child);
+	gw_deliver_free(s->deliver);
+	gw_watch_stop(s->timer);
+	free(s->told);
+	free(s->progress);
+	instance_free(&s->instance);
+	free(s);
+}
+
+/* ---- what is new ---- */
+
+static struct gw_source *new_source(struct gw_daemon *d, struct gw_candidate *c)
+{
+	struct gw_source *s = calloc(1, sizeof(*s));
+
+	assert(s);
+	s->daemon = d;
+	instance_copy(&s->instance, c->instance);
+	s->devices = c->built;
+	s->ndevices = c->ndevices;
+	c->built = NULL;
+	s->child = c->child;
+	c->child = NULL;
+	gw_child_adopt(s->child, &s->instance, &gw_source_ops, s);
+	return s;
+}
+
+static struct gw_sink *new_sink(struct gw_daemon *d, struct gw_candidate *c)
+{
+	struct gw_sink *s = calloc(1, sizeof(*s));
+
+	assert(s);
+	s->daemon = d;
+	instance_copy(&s->instance, c->instance);
+	s->child = c->child;
+	c->child = NULL;
+	s->state = GW_FAR_WAITING;
+	s->since_us = gw_now_us();
+	gw_child_adopt(s->child, &s->instance, &gw_sink_ops, s);
+	return s;
+}
+
+static struct gw_source *source_named(const struct gw_daemon *d, const char *name)
+{
+	for (size_t i = 0; i < d->nsources; i++)
+		if (strcmp(d->sources[i]->instance.name, name) == 0)
+			return d->sources[i];
+	return NULL;
+}
+
+static struct gw_sink *sink_named(const struct gw_daemon *d, const char *name)
+{
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (strcmp(d->sinks[i]->instance.name, name) == 0)
+			return d->sinks[i];
+	return NULL;
+}
+
+static void mark(struct gw_apply *a, struct gw_candidate *c)
+{
+	struct gw_daemon *d = a->d;
+
+	if (c->instance->sink) {
+		struct gw_sink *s = sink_named(d, c->instance->name);
+
+		if (s && same(&s->instance, c->instance))
+			s->leaving = false;
+		else
+			a->sinks[a->nsinks++] = new_sink(d, c);
+	} else {
+		struct gw_source *s = source_named(d, c->instance->name);
+
+		if (s && same(&s->instance, c->instance))
+			s->leaving = false;
+		else
+			a->sources[a->nsources++] = new_source(d, c);
+	}
+}
+
+/* ---- registration ---- */
+
+static void fill_registration(struct gw_apply *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->nsources; i++)
+		n += a->sources[i]->ndevices;
+	a->devices = calloc(n + 1, sizeof(*a->devices));
+	a->sink_regs = calloc(a->nsinks + 1, sizeof(*a->sink_regs));
+	assert(a->devices && a->sink_regs);
+	for (size_t i = 0; i < a->nsources; i++)
+		for (size_t k = 0; k < a->sources[i]->ndevices; k++) {
+			const struct gw_device *dev = a->sources[i]->devices[k];
+
+			a->devices[a->ndevices++] = (struct gw_registration){
+				.name = dev->name, .layout = dev->body.bytes, .layout_size = dev->body.size,
+				.rate = gw_device_rate(dev) };
+		}
+	for (size_t i = 0; i < a->nsinks; i++)
+		a->sink_regs[i].name = a->sinks[i]->instance.name;
+}
+
+static void keep_layout(struct gw_daemon *d, struct gw_device *dev)
+{
+	struct gw_known_layout *l;
+
+	d->layouts = gw_grow(d->layouts, &d->nlayouts, dev->layout + 1, sizeof(*d->layouts));
+	for (size_t i = 0; i < d->nlayouts; i++)
+		if (d->layouts[i].device == dev->number)
+			d->layouts[i].current = false;
+	l = &d->layouts[dev->layout];
+	free(l->body.bytes);
+	*l = (struct gw_known_layout){ .device = dev->number, .first_seq = dev->first_seq,
+				       .from_seq = dev->from_seq, .body = dev->body, .current = true };
+	dev->body = (struct gw_layout_body){ 0 };
+}
+
+static void take_registration(struct gw_apply *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->nsources; i++)
+		for (size_t k = 0; k < a->sources[i]->ndevices; k++, n++) {
+			struct gw_device *dev = a->sources[i]->devices[k];
+			const struct gw_registration *r = &a->devices[n];
+
+			dev->number = r->device;
+			dev->layout = r->layout_number;
+			dev->first_seq = r->first_seq;
+			dev->from_seq = r->from_seq;
+			dev->next_seq = dev->stored_next = r->next_seq;
+			dev->reserved = r->reserved;
+		}
+	for (size_t i = 0; i < a->nsinks; i++) {
+		a->sinks[i]->number = a->sink_regs[i].sink;
+		a->sinks[i]->session = a->sink_regs[i].session;
+	}
+}
+
+/* ---- sweep ---- */
+
+static void live_in_all_sinks(struct gw_daemon *d, const struct gw_device *dev)
+{
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_deliver_device(d->sinks[i]->deliver, dev->number, gw_device_live_us(dev));
+}
+
+/* The device takes its number; a predecessor of that name hands over what it has counted. */
+static void install(struct gw_daemon *d, struct gw_device *dev)
+{
+	struct gw_device *old;
+
+	d->devices = gw_grow(d->devices, &d->ndevices, dev->number + 1u, sizeof(*d->devices));
+	old = d->devices[dev->number];
+	if (old) {
+		dev->next_seq = old->next_seq;
+		dev->reserved = old->reserved;
+		dev->stored_next = old->stored_next;
+		dev->next_changed = true;
+	}
+	d->devices[dev->number] = dev;
+	if (old && old->reserving) /* its answer is on the way: kept until then */
+		d->graveyard[d->ngraveyard++ % (sizeof(d->graveyard) / sizeof(d->graveyard[0]))] = old;
+	else
+		gw_device_free(old);
+	keep_layout(d, dev);
+	live_in_all_sinks(d, dev);
+}
+
+static void announce(struct gw_daemon *d, const struct gw_device *dev)
+{
+	for (size_t i = 0; i < d->nsinks; i++) {
+		gw_sink_tell_layout(d->sinks[i], dev->layout);
+		gw_sink_tell_state(d->sinks[i], dev);
+	}
+}
+
+static void enter_source(struct gw_daemon *d, struct gw_source *s, size_t at)
+{
+	d->sources[at] = s;
+	for (size_t i = 0; i < s->ndevices; i++)
+		install(d, s->devices[i]);
+	if (d->phase == GW_PHASE_RUNNING)
+		for (size_t i = 0; i < s->ndevices; i++)
+			announce(d, s->devices[i]);
+	gw_child_go(s->child, d->epoch_us);
+}
+
+static bool still_there(const struct gw_source *s, const char *name)
+{
+	for (size_t i = 0; s && i < s->ndevices; i++)
+		if (strcmp(s->devices[i]->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Devices that the source had and nobody has any more. */
+static void forget_devices(struct gw_daemon *d, struct gw_source *s)
+{
+	for (size_t i = 0; i < s->ndevices; i++) {
+		struct gw_device *dev = s->devices[i];
+
+		if (still_there(s->successor, dev->name) || !installed(d, dev))
+			continue;
+		for (size_t k = 0; k < d->nsinks; k++)
+			gw_sink_tell_gone(d->sinks[k], dev->name);
+		d->layouts[dev->layout].current = false;
+		d->devices[dev->number] = NULL;
+	}
+}
+
+static void leave_source(struct gw_daemon *d, size_t at)
+{
+	struct gw_source *s = d->sources[at], *next = s->successor;
+
+	forget_devices(d, s);
+	s->ndevices = 0; /* installed devices belong to the table */
+	gw_source_free(s);
+	if (next) {
+		enter_source(d, next, at);
+		return;
+	}
+	d->sources[at] = d->sources[--d->nsources];
+}
+
+static void leave_sink(struct gw_daemon *d, size_t at)
+{
+	struct gw_sink *s = d->sinks[at], *next = s->successor;
+
+	if (!next) {
+		gw_sink_free(s);
+		d->sinks[at] = d->sinks[--d->nsinks];
+		return;
+	}
+	gw_child_free(s->child); /* books and backlog stay, process and settings change */
+	s->child = next->child;
+	next->child = NULL;
+	instance_free(&s->instance);
+	s->instance = next->instance;
+	gw_child_adopt(s->child, &s->instance, &gw_sink_ops, s);
+	s->leaving = false;
+	s->successor = NULL;
+	free(next);
+	gw_child_go(s->child, d->epoch_us);
+}
+
+void gw_apply_stopped(struct gw_daemon *d)
+{
+	for (size_t i = d->nsources; i-- > 0;)
+		if (d->sources[i]->leaving && gw_child_status(d->sources[i]->child)->life == GW_LIFE_DOWN)
+			leave_source(d, i);
+	for (size_t i = d->nsinks; i-- > 0;)
+		if (d->sinks[i]->leaving && gw_child_status(d->sinks[i]->child)->life == GW_LIFE_DOWN)
+			leave_sink(d, i);
+}
+
+static void add_sink(struct gw_daemon *d, struct gw_sink *s)
+{
+	s->deliver = gw_deliver_new(&(struct gw_deliver_options){
+		.sink = s->number, .replay_rate = s->instance.replay_rate < 0 ? 1000 : s->instance.replay_rate,
+		.ops = &gw_outlet_ops, .arg = s });
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i])
+			gw_deliver_device(s->deliver, d->devices[i]->number, gw_device_live_us(d->devices[i]));
+	d->sinks[d->nsinks++] = s;
+}
+
+void gw_apply_sinks(struct gw_apply *a)
+{
+	struct gw_daemon *d = a->d;
+
+	for (size_t i = 0; i < a->nsinks; i++) {
+		struct gw_sink *old = sink_named(d, a->sinks[i]->instance.name);
+
+		if (old) {
+			old->successor = a->sinks[i];
+			old->instance.replay_rate = a->sinks[i]->instance.replay_rate;
+		} else {
+			add_sink(d, a->sinks[i]);
+		}
+	}
+}
+
+void gw_apply_go(struct gw_apply *a)
+{
+	struct gw_daemon *d = a->d;
+
+	for (size_t i = 0; i < a->nsources; i++) {
+		struct gw_source *old = source_named(d, a->sources[i]->instance.name);
+
+		if (old)
+			old->successor = a->sources[i];
+		else
+			enter_source(d, a->sources[i], d->nsources++);
+	}
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (!d->sinks[i]->leaving && gw_child_status(d->sinks[i]->child)->life == GW_LIFE_STARTING)
+			gw_child_go(d->sinks[i]->child, d->epoch_us);
+	for (size_t i = 0; i < d->nsources; i++)
+		if (d->sources[i]->leaving)
+			gw_child_stop(d->sources[i]->child);
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (d->sinks[i]->leaving)
+			gw_child_stop(d->sinks[i]->child);
+	gw_apply_stopped(d);
+}
+
+/* ---- the whole ---- */
+
+void gw_apply_end(struct gw_apply *a)
+{
+	struct gw_daemon *d = a->d;
+
+	d->apply = NULL;
+	gw_plan_free(d->plan);
+	d->plan = NULL;
+	free(a->first_seqs);
+	free(a->devices);
+	free(a->sink_regs);
+	free(a->sources);
+	free(a->sinks);
+	free(a);
+}
+
+static void registered(void *arg, const struct gw_err *err)
+{
+	struct gw_apply *a = arg;
+
+	if (!err)
+		take_registration(a);
+	a->then(a, err);
+}
+
+void gw_apply_plan(struct gw_daemon *d, struct gw_plan *p, gw_apply_fn *then)
+{
+	struct gw_apply *a = calloc(1, sizeof(*a));
+
+	assert(a);
+	d->apply = a;
+	a->d = d;
+	a->then = then;
+	a->sources = calloc(p->ncandidates + 1, sizeof(*a->sources));
+	a->sinks = calloc(p->ncandidates + 1, sizeof(*a->sinks));
+	d->sources = gw_grow(d->sources, &d->sources_capacity, d->nsources + p->ncandidates + 1,
+			     sizeof(*d->sources));
+	d->sinks = gw_grow(d->sinks, &d->sinks_capacity, d->nsinks + p->ncandidates + 1, sizeof(*d->sinks));
+	assert(a->sources && a->sinks);
+	for (size_t i = 0; i < d->nsources; i++)
+		d->sources[i]->leaving = true;
+	for (size_t i = 0; i < d->nsinks; i++)
+		d->sinks[i]->leaving = true;
+	for (size_t i = 0; i < p->ncandidates; i++)
+		mark(a, &p->candidates[i]);
+	fill_registration(a);
+	gw_store_register(d->store, a->devices, a->ndevices, a->sink_regs, a->nsinks, registered, a);
+}

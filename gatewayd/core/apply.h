@@ -1,0 +1,37 @@
+/*
+ * apply.h - the steps from a plan to a running gateway, for daemon.c: gw_apply_plan() marks and
+ * registers, then `then` is called; it calls gw_apply_sinks() (books for new sinks), whatever it has to
+ * recover, gw_apply_go() (start, stop, hand over) and gw_apply_end().
+ */
+#ifndef GW_CORE_APPLY_H
+#define GW_CORE_APPLY_H
+
+#include "core/daemon.h"
+
+struct gw_apply;
+typedef void gw_apply_fn(struct gw_apply *a, const struct gw_err *err);
+
+struct gw_apply {
+	struct gw_daemon *d;
+	gw_apply_fn *then;
+	struct gw_source **sources; /* new or changed */
+	size_t nsources;
+	struct gw_sink **sinks;
+	size_t nsinks;
+	struct gw_registration *devices; /* of `sources`, in their order */
+	size_t ndevices;
+	struct gw_sink_registration *sink_regs;
+	uint64_t *first_seqs; /* by device number, while recovering */
+	size_t nfirst_seqs, from_ring;
+};
+
+void gw_apply_plan(struct gw_daemon *d, struct gw_plan *p, gw_apply_fn *then); /* takes the plan over */
+void gw_apply_sinks(struct gw_apply *a);
+void gw_apply_go(struct gw_apply *a);
+void gw_apply_end(struct gw_apply *a);
+void gw_apply_stopped(struct gw_daemon *d); /* something has stopped: sweep what was leaving */
+
+void gw_source_free(struct gw_source *s);
+void gw_sink_free(struct gw_sink *s);
+
+#endif

@@ -1,0 +1,332 @@
+/*
+ * commit.c - the group commit: what lies in the ring goes to the store each `sync` or 1,000
+ * readings; what is committed leaves the ring.  When the store is full the oldest due readings
+ * are given up, each as a loss record of its sink.
+ */
+#include "core/daemon.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	COMMIT_READINGS = 1000,
+	RETRY_US = 1000000,
+	GIVE_UP_BYTES = 4 * 1024 * 1024,
+};
+
+void *gw_grow(void *items, size_t *have, size_t want, size_t size)
+{
+	char *p = items;
+	size_t n = *have ? *have : 16;
+
+	if (want <= *have)
+		return items;
+	while (n < want)
+		n *= 2;
+	p = realloc(p, n * size);
+	assert(p);
+	memset(p + *have * size, 0, (n - *have) * size);
+	*have = n;
+	return p;
+}
+
+static void commit_in(struct gw_daemon *d, int64_t us)
+{
+	d->commit_armed = true;
+	gw_timer_at(d->commit_timer, gw_now_us() + us);
+}
+
+void gw_commit_later(struct gw_daemon *d)
+{
+	if (!d->commit_armed)
+		commit_in(d, d->core.buffer.sync_ms * 1000);
+}
+
+void gw_commit_reading(struct gw_daemon *d, const struct gw_reading *r, uint64_t position)
+{
+	d->pending = gw_grow(d->pending, &d->pending_capacity, d->npending + 1, sizeof(*d->pending));
+	d->pending[d->npending++] = (struct gw_pending){ r, position };
+	gw_commit_later(d);
+	if (d->npending - d->committing >= COMMIT_READINGS)
+		gw_commit_now(d);
+}
+
+void gw_commit_loss(struct gw_daemon *d, const struct gw_loss_row *row)
+{
+	for (size_t i = 0; i < d->nchanged_losses; i++)
+		if (d->changed_losses[i].id == row->id) {
+			d->changed_losses[i] = *row;
+			return;
+		}
+	d->changed_losses = gw_grow(d->changed_losses, &d->changed_losses_capacity,
+				    d->nchanged_losses + 1, sizeof(*d->changed_losses));
+	d->changed_losses[d->nchanged_losses++] = *row;
+}
+
+bool gw_commit_idle(const struct gw_daemon *d)
+{
+	return !d->commit_running && d->npending == 0;
+}
+
+static bool any_due(const struct gw_daemon *d, const struct gw_reading *r)
+{
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (gw_deliver_is_due(d->sinks[i]->deliver, r->device, r->seq))
+			return true;
+	return false;
+}
+
+/* The ring's tail moves up to the first reading that is still pending. */
+static void release(struct gw_daemon *d)
+{
+	uint64_t to = d->npending ? d->pending[0].position : gw_ring_head(d->ring);
+
+	gw_ring_release(d->ring, to);
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_deliver_released(d->sinks[i]->deliver, to);
+}
+
+bool gw_commit_make_room(struct gw_daemon *d, size_t size)
+{
+	size_t n = 0;
+
+	if (d->committing == 0) /* else the tail is in the hands of the store */
+		while (n < d->npending && !any_due(d, d->pending[n].r))
+			n++;
+	if (n) {
+		memmove(d->pending, d->pending + n, (d->npending - n) * sizeof(*d->pending));
+		d->npending -= n;
+		release(d);
+	}
+	gw_commit_now(d);
+	return gw_ring_room(d->ring) >= size + 64;
+}
+
+static struct gw_device *numbered(const struct gw_daemon *d, uint16_t number)
+{
+	return number < d->ndevices ? d->devices[number] : NULL;
+}
+
+/* ---- what goes into one commit ---- */
+
+struct batch {
+	struct gw_daemon *d;
+	struct gw_commit c;
+	const struct gw_reading **readings;
+	struct gw_due_row *due;
+	size_t due_capacity;
+	uint16_t sink;
+	struct gw_next_row *next;
+};
+
+static void add_due(void *arg, uint16_t device, const struct gw_ranges *due)
+{
+	struct batch *b = arg;
+
+	b->due = gw_grow(b->due, &b->due_capacity, b->c.ndue + 1, sizeof(*b->due));
+	b->due[b->c.ndue++] = (struct gw_due_row){ .sink = b->sink, .device = device, .ranges = due };
+}
+
+static void gather_readings(struct batch *b)
+{
+	struct gw_daemon *d = b->d;
+
+	b->readings = calloc(d->npending + 1, sizeof(const struct gw_reading *));
+	assert(b->readings);
+	d->committing = d->npending < 4 * COMMIT_READINGS ? d->npending : 4 * COMMIT_READINGS;
+	for (size_t i = 0; i < d->committing; i++) {
+		const struct gw_reading *r = d->pending[i].r;
+
+		if (d->core.buffer.history_ms > 0 || any_due(d, r))
+			b->readings[b->c.nreadings++] = r;
+	}
+}
+
+static void gather_next(struct batch *b)
+{
+	struct gw_daemon *d = b->d;
+
+	b->next = calloc(d->ndevices + 1, sizeof(*b->next));
+	assert(b->next);
+	for (size_t i = 0; i < d->ndevices; i++) {
+		struct gw_device *dev = d->devices[i];
+
+		if (!dev || !dev->next_changed)
+			continue;
+		dev->next_changed = false;
+		b->next[b->c.nnext++] = (struct gw_next_row){ dev->number, dev->next_seq };
+	}
+}
+
+/*
+ * next_seq says which numbers need not be looked for on the ring after a kill, so it must not
+ * run ahead of the readings in this commit when the batch was cut.
+ */
+static void hold_back_next(struct batch *b)
+{
+	struct gw_daemon *d = b->d;
+
+	for (size_t i = d->committing; i < d->npending; i++)
+		for (size_t n = 0; n < b->c.nnext; n++)
+			if (b->next[n].device == d->pending[i].r->device &&
+			    b->next[n].next_seq > d->pending[i].r->seq) {
+				b->next[n].next_seq = d->pending[i].r->seq;
+				d->devices[b->next[n].device]->next_changed = true;
+			}
+}
+
+/* ---- when it is full ---- */
+
+struct span {
+	uint64_t from, to;
+	int64_t ts_from_ms, ts_to_ms;
+};
+
+static void give_up_span(struct gw_daemon *d, uint16_t device, const struct span *s)
+{
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_deliver_give_up(d->sinks[i]->deliver,
+				   &(struct gw_giveup){ .device = device, .from = s->from, .to = s->to,
+							.cause = GW_LOSS_BUFFER_FULL, .exact = true,
+							.ts_from_ms = s->ts_from_ms, .ts_to_ms = s->ts_to_ms });
+}
+
+static void give_up_rows(struct gw_daemon *d, const struct gw_rows *rows)
+{
+	struct span *spans = calloc(65536, sizeof(*spans));
+
+	assert(spans);
+	for (size_t i = 0; i < rows->n; i++) {
+		const struct gw_reading *r = rows->readings[i];
+		struct span *s = &spans[r->device];
+
+		if (s->to && r->seq != s->to + 1) {
+			give_up_span(d, r->device, s);
+			s->to = 0;
+		}
+		if (!s->to)
+			*s = (struct span){ .from = r->seq, .ts_from_ms = r->ts_ms };
+		s->to = r->seq;
+		s->ts_to_ms = r->ts_ms;
+	}
+	for (unsigned device = 0; device < 65536; device++)
+		if (spans[device].to)
+			give_up_span(d, (uint16_t)device, &spans[device]);
+	free(spans);
+}
+
+static void got_oldest(void *arg, struct gw_rows *rows, const struct gw_err *err)
+{
+	struct gw_daemon *d = arg;
+
+	d->evicting = false;
+	if (err || !rows) {
+		commit_in(d, RETRY_US);
+		return;
+	}
+	gw_log(GW_WARNING, "the buffer is full: the oldest %zu readings are given up", rows->n);
+	give_up_rows(d, rows);
+	gw_rows_free(rows);
+	gw_commit_now(d);
+}
+
+static void make_space(struct gw_daemon *d)
+{
+	if (d->evicting)
+		return;
+	d->evicting = true;
+	gw_store_oldest(d->store, GIVE_UP_BYTES, got_oldest, d);
+}
+
+/* ---- the commit ---- */
+
+static void failed(struct gw_daemon *d, const struct gw_err *err)
+{
+	if (strcmp(d->store_error, err->msg) != 0)
+		gw_log(GW_ERROR, "buffer: %s; readings stay in memory meanwhile", err->msg);
+	snprintf(d->store_error, sizeof(d->store_error), "%.250s", err->msg);
+	d->committing = 0;
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_deliver_mark_all(d->sinks[i]->deliver);
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i])
+			d->devices[i]->next_changed = true;
+	if (err->code == GW_EFULL)
+		make_space(d);
+	else
+		commit_in(d, RETRY_US);
+}
+
+static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
+{
+	if (*d->store_error)
+		gw_log(GW_INFO, "buffer: works again");
+	d->store_error[0] = '\0';
+	d->last_commit = *r;
+	d->last_commit.err = NULL;
+	for (size_t i = 0; i < d->committing; i++) {
+		struct gw_device *dev = numbered(d, d->pending[i].r->device);
+
+		if (dev && d->pending[i].r->seq >= dev->stored_next)
+			dev->stored_next = d->pending[i].r->seq + 1;
+	}
+	memmove(d->pending, d->pending + d->committing,
+		(d->npending - d->committing) * sizeof(*d->pending));
+	d->npending -= d->committing;
+	d->committing = 0;
+	release(d);
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_deliver_committed(d->sinks[i]->deliver, r->last_id ? r->last_id + 1 : 0, gw_now_us());
+	if (d->npending >= COMMIT_READINGS)
+		gw_commit_now(d);
+	else if (d->npending || d->nchanged_losses || d->commit_again)
+		gw_commit_later(d);
+}
+
+static void committed(void *arg, const struct gw_commit_result *r)
+{
+	struct gw_daemon *d = arg;
+
+	d->commit_running = false;
+	if (r->err)
+		failed(d, r->err);
+	else
+		succeeded(d, r);
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_sink_pump(d->sinks[i]);
+	gw_daemon_gone(d);
+}
+
+void gw_commit_now(struct gw_daemon *d)
+{
+	struct batch b = { .d = d };
+
+	d->commit_armed = false;
+	d->commit_again = d->commit_running || d->evicting;
+	if (d->commit_again || !d->store)
+		return;
+	gather_readings(&b);
+	for (size_t i = 0; i < d->nsinks; i++) {
+		b.sink = d->sinks[i]->number;
+		gw_deliver_changed(d->sinks[i]->deliver, add_due, &b);
+	}
+	gather_next(&b);
+	hold_back_next(&b);
+	b.c.readings = b.readings;
+	b.c.due = b.due;
+	b.c.next = b.next;
+	b.c.losses = d->changed_losses;
+	b.c.nlosses = d->nchanged_losses;
+	d->commit_running = true;
+	gw_store_commit(d->store, &b.c, committed, d);
+	d->nchanged_losses = 0;
+	free(b.readings);
+	free(b.due);
+	free(b.next);
+}
+
+void gw_commit_on_timer(void *arg)
+{
+	gw_commit_now(arg);
+}

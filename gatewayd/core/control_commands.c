@@ -1,0 +1,365 @@
+/*
+ * control_commands.c - what can be asked on the control socket: a table.
+ */
+#include "core/control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef void command_fn(struct gw_client *c, const char *const *args, size_t nargs);
+
+static struct gw_daemon *daemon_of(struct gw_client *c)
+{
+	return c->control->daemon;
+}
+
+bool gw_control_has(const struct gw_control *k, const struct gw_client *c)
+{
+	for (size_t i = 0; k && c && i < GW_CLIENTS_MAX; i++)
+		if (k->clients[i] == c)
+			return true;
+	return false;
+}
+
+/* ---- names, with the nearest when there is none ---- */
+
+static void refuse_device(struct gw_client *c, const char *name)
+{
+	struct gw_daemon *d = daemon_of(c);
+	const char **names = calloc(d->ndevices + 1, sizeof(char *)), *near;
+	size_t n = 0;
+
+	for (size_t i = 0; names && i < d->ndevices; i++)
+		if (d->devices[i])
+			names[n++] = d->devices[i]->name;
+	near = names ? gw_nearest(name, names) : NULL;
+	gw_client_refuse(c, 1, "there is no device '%.64s'%s%s%s", name, near ? "; did you mean '" : "",
+			 near ? near : "", near ? "'?" : "");
+	free(names);
+}
+
+static void refuse_point(struct gw_client *c, const struct gw_device *dev, const char *name)
+{
+	const char **names = calloc(dev->npoints + 1, sizeof(char *)), *near;
+
+	for (size_t i = 0; names && i < dev->npoints; i++)
+		names[i] = dev->points[i].name;
+	near = names ? gw_nearest(name, names) : NULL;
+	gw_client_refuse(c, 1, "device '%s' has no point '%.64s'%s%s%s", dev->name, name,
+			 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	free(names);
+}
+
+/* ---- looks ---- */
+
+static void status(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	(void)args, (void)nargs;
+	gw_client_answer(c, gw_view_status(daemon_of(c)));
+}
+
+static void sources(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	(void)args, (void)nargs;
+	gw_client_answer(c, gw_view_sources(daemon_of(c)));
+}
+
+static void sinks(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	(void)args, (void)nargs;
+	gw_client_answer(c, gw_view_sinks(daemon_of(c)));
+}
+
+static void devices(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	(void)args, (void)nargs;
+	gw_client_answer(c, gw_view_devices(daemon_of(c)));
+}
+
+static void points(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	struct gw_device *dev = nargs ? gw_device_named(daemon_of(c), args[0]) : NULL;
+
+	if (nargs && !dev)
+		refuse_device(c, args[0]);
+	else
+		gw_client_answer(c, gw_view_points(daemon_of(c), dev));
+}
+
+static void version(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	(void)args, (void)nargs;
+	gw_client_answer(c, json_pack("{s:s}", "version", GW_VERSION));
+}
+
+static void watch(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	if (nargs && !gw_device_named(daemon_of(c), args[0])) {
+		refuse_device(c, args[0]);
+		return;
+	}
+	c->control->watchers += !c->watching;
+	c->watching = true;
+	free(c->device);
+	c->device = nargs ? strdup(args[0]) : NULL;
+}
+
+/* ---- buffer ---- */
+
+static void verified(void *arg, const struct gw_verify *v, const struct gw_err *err)
+{
+	struct gw_daemon *d = arg;
+	struct gw_client *c = d->control ? d->control->verifying : NULL;
+
+	if (!gw_control_has(d->control, c))
+		return;
+	d->control->verifying = NULL;
+	if (err)
+		gw_client_refuse(c, 1, "%s", err->msg);
+	else
+		gw_client_answer(c, json_pack("{s:I, s:I, s:s}", "readings", (json_int_t)v->readings, "damaged",
+					      (json_int_t)v->damaged, "integrity",
+					      v->integrity_ok ? "ok" : v->text));
+}
+
+static void buffer(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	if (nargs == 0) {
+		gw_client_answer(c, gw_view_buffer(daemon_of(c)));
+	} else if (strcmp(args[0], "--verify") != 0) {
+		gw_client_refuse(c, 2, "buffer takes --verify or nothing");
+	} else if (gw_control_has(c->control, c->control->verifying)) {
+		gw_client_refuse(c, 1, "the buffer is being verified already");
+	} else {
+		c->busy = true;
+		c->control->verifying = c;
+		gw_store_verify(daemon_of(c)->store, verified, daemon_of(c));
+	}
+}
+
+static bool whole_number(const char *text, uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
+}
+
+static void replay(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	struct gw_daemon *d = daemon_of(c);
+	struct gw_device *dev = gw_device_named(d, args[0]);
+	uint64_t from, to, n = 0;
+	bool known = nargs < 4;
+
+	if (!dev) {
+		refuse_device(c, args[0]);
+		return;
+	}
+	if (!whole_number(args[1], &from) || !whole_number(args[2], &to) || from > to) {
+		gw_client_refuse(c, 2, "FROM and TO are sequence numbers, FROM not above TO");
+		return;
+	}
+	if (from < dev->first_seq)
+		from = dev->first_seq;
+	if (to >= dev->next_seq)
+		to = dev->next_seq - 1;
+	for (size_t i = 0; i < d->nsinks; i++) {
+		if (nargs == 4 && strcmp(args[3], d->sinks[i]->instance.name) != 0)
+			continue;
+		known = true;
+		if (from <= to)
+			n += gw_deliver_again(d->sinks[i]->deliver, dev->number, from, to);
+		gw_sink_pump(d->sinks[i]);
+	}
+	if (!known)
+		gw_client_refuse(c, 1, "there is no sink '%.64s'", args[3]);
+	else
+		gw_client_answer(c, json_pack("{s:I}", "accepted", (json_int_t)n));
+}
+
+/* ---- read ---- */
+
+static bool find_link_numbers(struct gw_daemon *d, const struct gw_device *dev, struct gw_source **s,
+			      uint16_t *number)
+{
+	for (size_t i = 0; i < d->nsources; i++)
+		for (size_t n = 0; n < d->sources[i]->ndevices; n++)
+			if (d->sources[i]->devices[n] == dev) {
+				*s = d->sources[i];
+				*number = (uint16_t)n;
+				return true;
+			}
+	return false;
+}
+
+static void ask(struct gw_client *c, const struct gw_device *dev, unsigned point)
+{
+	struct gw_control *k = c->control;
+	struct gw_message m = { .type = GW_MSG_ASK };
+	struct gw_source *s;
+	size_t i = 0;
+
+	while (i < GW_QUESTIONS_MAX && k->questions[i].client)
+		i++;
+	if (i == GW_QUESTIONS_MAX || !find_link_numbers(k->daemon, dev, &s, &m.ask.device)) {
+		gw_client_refuse(c, 1, "too many questions are open");
+		return;
+	}
+	if (gw_child_status(s->child)->life != GW_LIFE_RUNNING) {
+		gw_client_refuse(c, 1, "source '%s' is not running (%s)", s->instance.name,
+				 gw_life_name(gw_child_status(s->child)->life));
+		return;
+	}
+	k->questions[i] = (struct gw_question_open){ .client = c, .number = ++k->next_number, .source = s,
+						     .point = point,
+						     .deadline_us = gw_now_us() + 30000000 };
+	snprintf(k->questions[i].device, sizeof(k->questions[i].device), "%s", dev->name);
+	c->busy = true;
+	m.ask.number = k->next_number;
+	m.ask.point = (uint16_t)point;
+	gw_child_send(s->child, &m);
+}
+
+static void read_point(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	struct gw_device *dev = gw_device_named(daemon_of(c), args[0]);
+
+	(void)nargs;
+	if (!dev) {
+		refuse_device(c, args[0]);
+		return;
+	}
+	for (unsigned i = 0; i < dev->npoints; i++)
+		if (strcmp(dev->points[i].name, args[1]) == 0) {
+			ask(c, dev, i);
+			return;
+		}
+	refuse_point(c, dev, args[1]);
+}
+
+static void answer_value(struct gw_client *c, const struct gw_device *dev, unsigned point,
+			 const struct gw_msg_answer *a)
+{
+	const struct gw_point *p = &dev->points[point];
+	struct gw_value v = { .kind = (enum gw_kind)a->kind, .reason = (enum gw_reason)a->reason,
+			      .text = a->text.s, .length = a->text.n };
+
+	v.u = a->slot; /* the union's widest member */
+	gw_normalise_one(dev->normaliser, point, &v);
+	gw_client_answer(c, json_pack("{s:s, s:s, s:o, s:s, s:s, s:s}", "device", dev->name, "point", p->name,
+				      "value", gw_view_value(dev, point, &v), "unit", p->unit, "symbol",
+				      p->symbol, "quality", gw_reason_name(v.reason)));
+}
+
+void gw_control_answer(struct gw_daemon *d, struct gw_source *s, const struct gw_msg_answer *a)
+{
+	for (size_t i = 0; d->control && i < GW_QUESTIONS_MAX; i++) {
+		struct gw_question_open *q = &d->control->questions[i];
+		const struct gw_device *dev;
+
+		if (!q->client || q->number != a->number || q->source != s)
+			continue;
+		dev = gw_device_named(d, q->device);
+		if (dev && q->point < dev->npoints && a->kind < GW_ENUM)
+			answer_value(q->client, dev, q->point, a);
+		else
+			gw_client_refuse(q->client, 1, "the device was taken out meanwhile");
+		q->client = NULL;
+		return;
+	}
+}
+
+/* ---- changes ---- */
+
+static void restart(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	struct gw_daemon *d = daemon_of(c);
+	struct gw_child *child = NULL;
+
+	(void)nargs;
+	for (size_t i = 0; i < d->nsources; i++)
+		if (strcmp(d->sources[i]->instance.name, args[0]) == 0)
+			child = d->sources[i]->child;
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (strcmp(d->sinks[i]->instance.name, args[0]) == 0)
+			child = d->sinks[i]->child;
+	if (!child) {
+		gw_client_refuse(c, 1, "there is no source or sink '%.64s'", args[0]);
+		return;
+	}
+	gw_child_restart(child);
+	gw_client_answer(c, NULL);
+}
+
+static void add_line(void *arg, const char *line)
+{
+	json_array_append_new(arg, json_string(line));
+}
+
+static void reloaded(void *arg, const struct gw_plan *p)
+{
+	struct gw_daemon *d = arg;
+	struct gw_client *c = d->control ? d->control->reloading : NULL;
+	json_t *problems = json_array();
+
+	gw_settings_each(p->settings, add_line, problems);
+	if (!gw_control_has(d->control, c)) {
+		json_decref(problems);
+		return;
+	}
+	d->control->reloading = NULL;
+	if (json_array_size(problems) == 0) {
+		gw_client_answer(c, json_pack("{s:o}", "problems", problems));
+		return;
+	}
+	gw_client_event(c, json_pack("{s:O}", "problems", problems));
+	gw_client_refuse(c, 1, "nothing was changed: %zu problem%s: %s", json_array_size(problems),
+			 json_array_size(problems) == 1 ? "" : "s",
+			 json_string_value(json_array_get(problems, 0)));
+	json_decref(problems);
+}
+
+static void reload(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	struct gw_daemon *d = daemon_of(c);
+
+	(void)args, (void)nargs;
+	if (d->plan) {
+		gw_client_refuse(c, 1, "a reload is under way");
+		return;
+	}
+	c->busy = true;
+	c->control->reloading = c;
+	gw_daemon_reload(d, reloaded, d);
+}
+
+/* ---- the table ---- */
+
+static const struct {
+	const char *name;
+	size_t least, most; /* arguments */
+	command_fn *run;
+} commands[] = {
+	{ "status", 0, 0, status },   { "sources", 0, 0, sources }, { "sinks", 0, 0, sinks },
+	{ "devices", 0, 0, devices }, { "points", 0, 1, points },   { "watch", 0, 1, watch },
+	{ "read", 2, 2, read_point }, { "buffer", 0, 1, buffer },   { "replay", 3, 4, replay },
+	{ "restart", 1, 1, restart }, { "reload", 0, 0, reload },   { "version", 0, 0, version },
+};
+
+void gw_control_command(struct gw_client *c, const char *command, const char *const *args, size_t nargs)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, command) != 0)
+			continue;
+		if (nargs < commands[i].least || nargs > commands[i].most)
+			gw_client_refuse(c, 2, "%s takes %zu to %zu arguments", command, commands[i].least,
+					 commands[i].most);
+		else
+			commands[i].run(c, args, nargs);
+		return;
+	}
+	gw_client_refuse(c, 2, "there is no command '%.64s'", command);
+}

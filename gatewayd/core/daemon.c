@@ -1,0 +1,505 @@
+/*
+ * daemon.c - the life of the daemon: start in order, reload, stop in reverse.  See daemon.h.
+ */
+#include "core/apply.h"
+#include "core/control.h"
+
+#include <assert.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timex.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "core/recover.h"
+
+enum {
+	STOP_DEADLINE_S = 25,
+	PROGRESS_EVERY_S = 10,
+	HEALTH_EVERY_S = 60,
+};
+
+/* ---- the beat ---- */
+
+static bool clock_synced(void)
+{
+	struct timex t = { 0 };
+
+	return adjtimex(&t) != TIME_ERROR && !(t.status & STA_UNSYNC);
+}
+
+static void send_health(struct gw_daemon *d)
+{
+	json_t *doc = gw_view_health(d);
+	char *text = gw_view_text(doc);
+
+	for (size_t i = 0; text && i < d->nsinks; i++)
+		gw_sink_tell_health(d->sinks[i], text, strlen(text));
+	free(text);
+	json_decref(doc);
+}
+
+static void notify_status(struct gw_daemon *d)
+{
+	int online = 0, all = 0;
+	uint64_t backlog = 0;
+
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i]) {
+			all++;
+			online += d->devices[i]->state == GW_STATE_ONLINE;
+		}
+	for (size_t i = 0; i < d->nsinks; i++)
+		backlog += gw_deliver_stats(d->sinks[i]->deliver).backlog;
+	sd_notifyf(0, "STATUS=%d of %d devices online, %llu readings waiting", online, all,
+		   (unsigned long long)backlog);
+}
+
+static void on_second(void *arg)
+{
+	struct gw_daemon *d = arg;
+
+	gw_timer_at(d->second, gw_now_us() + 1000000);
+	d->seconds++;
+	d->clock_synced = clock_synced();
+	gw_control_second(d);
+	if (d->phase != GW_PHASE_RUNNING)
+		return;
+	if (d->seconds % PROGRESS_EVERY_S == 0) {
+		notify_status(d);
+		for (size_t i = 0; i < d->nsinks; i++)
+			gw_sink_tell_progress(d->sinks[i]);
+	}
+	if (d->seconds % HEALTH_EVERY_S == 0)
+		send_health(d);
+}
+
+static void on_turn(void *arg)
+{
+	struct gw_daemon *d = arg;
+
+	d->now_us = gw_now_us();
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_sink_pump(d->sinks[i]);
+}
+
+/* ---- the end ---- */
+
+static void fail(struct gw_daemon *d, const struct gw_err *err)
+{
+	gw_log_err(GW_ERROR, err);
+	d->exit_code = GW_EXIT_OTHER;
+	gw_loop_quit(d->loop);
+}
+
+static bool all_down(struct gw_child *child)
+{
+	return !child || gw_child_status(child)->life == GW_LIFE_DOWN;
+}
+
+/* Sources first; then sinks say goodbye while the rest is committed; then the store. */
+static void go_on_stopping(struct gw_daemon *d)
+{
+	for (size_t i = 0; i < d->nsources; i++)
+		if (!all_down(d->sources[i]->child))
+			return;
+	if (!d->sinks_told) {
+		d->sinks_told = true;
+		for (size_t i = 0; i < d->nsinks; i++)
+			gw_sink_tell_progress(d->sinks[i]);
+		for (size_t i = 0; i < d->nsinks; i++)
+			gw_child_stop(d->sinks[i]->child);
+	}
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (!all_down(d->sinks[i]->child))
+			return;
+	if (!d->last_commit_asked) {
+		d->last_commit_asked = true;
+		gw_commit_now(d);
+	}
+	if (gw_commit_idle(d) || *d->store_error)
+		gw_loop_quit(d->loop);
+}
+
+void gw_daemon_gone(struct gw_daemon *d)
+{
+	if (d->phase == GW_PHASE_STOPPING)
+		go_on_stopping(d);
+	else if (d->phase == GW_PHASE_RUNNING)
+		d->swept = false; /* at the end of the turn: the caller is one of those that go */
+}
+
+static void on_stop_deadline(void *arg)
+{
+	struct gw_daemon *d = arg;
+
+	gw_log(GW_WARNING, "not everything stopped in time");
+	gw_loop_quit(d->loop);
+}
+
+void gw_daemon_stop(struct gw_daemon *d, int exit_code)
+{
+	struct gw_err err;
+	struct gw_watch *deadline;
+
+	if (d->phase == GW_PHASE_STOPPING)
+		return;
+	d->exit_code = exit_code;
+	if (d->phase == GW_PHASE_STARTING) { /* nothing was begun */
+		gw_loop_quit(d->loop);
+		return;
+	}
+	gw_log(GW_INFO, "stopping");
+	sd_notify(0, "STOPPING=1");
+	d->phase = GW_PHASE_STOPPING;
+	deadline = gw_on_timer(d->loop, on_stop_deadline, d, &err);
+	if (deadline)
+		gw_timer_at(deadline, gw_now_us() + STOP_DEADLINE_S * 1000000LL);
+	for (size_t i = 0; i < d->nsources; i++)
+		gw_child_stop(d->sources[i]->child);
+	go_on_stopping(d);
+}
+
+static void on_signal(void *arg, int signo)
+{
+	struct gw_daemon *d = arg;
+
+	if (signo == SIGHUP)
+		gw_daemon_reload(d, NULL, NULL);
+	else
+		gw_daemon_stop(d, GW_EXIT_OK);
+}
+
+/* ---- the start ---- */
+
+static void keep_settings(struct gw_daemon *d, const struct gw_settings *s)
+{
+	struct gw_core_settings *c = &d->core;
+	struct gw_arena *a = gw_arena_new();
+	const char **texts[] = { &c->gateway.id,  &c->gateway.title, &c->gateway.province, &c->gateway.site,
+				 &c->buffer.path, &c->buffer.ring.path, &c->control.socket };
+
+	*c = s->core;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		*texts[i] = *texts[i] ? gw_arena_strdup(a, *texts[i]) : NULL;
+	c->plugins.path = NULL;
+	c->profiles.path = (struct gw_list){ 0 };
+	gw_arena_free(d->arena);
+	d->arena = a;
+	d->located = s->located;
+	d->config_hash = s->hash;
+}
+
+static void started(struct gw_apply *a, const struct gw_err *err)
+{
+	struct gw_daemon *d = a->d;
+
+	if (err) {
+		fail(d, err);
+		return;
+	}
+	gw_apply_sinks(a);
+	gw_recover(a);
+}
+
+void gw_recovered(struct gw_apply *a, const struct gw_err *err)
+{
+	struct gw_daemon *d = a->d;
+
+	if (err) {
+		fail(d, err);
+		return;
+	}
+	gw_apply_go(a);
+	gw_apply_end(a);
+	d->phase = GW_PHASE_RUNNING;
+	gw_commit_now(d);
+	sd_notify(0, "READY=1");
+	gw_log(GW_INFO, "gatewayd %s is running as '%s': %zu source%s, %zu sink%s", GW_VERSION,
+	       d->core.gateway.id, d->nsources, d->nsources == 1 ? "" : "s", d->nsinks,
+	       d->nsinks == 1 ? "" : "s");
+	malloc_trim(0);
+}
+
+static int open_all(struct gw_daemon *d, struct gw_err *err)
+{
+	struct gw_store_options store = { .path = d->core.buffer.path,
+					  .max_size = (uint64_t)d->core.buffer.max_size,
+					  .history_ms = d->core.buffer.history_ms, .boot = d->boot,
+					  .build_ms = GW_BUILD_MS };
+	struct gw_ring_options ring = { .path = d->core.buffer.ring.path,
+					.size = (uint64_t)d->core.buffer.ring.size, .boot = d->boot,
+					.buffer = d->info.buffer };
+	char aside[512] = "";
+	const char *why = NULL;
+
+	if (gw_store_open(&d->store, &store, d->loop, &d->info, aside, err) != 0)
+		return gw_err_ctx(err, "buffer");
+	if (*aside)
+		gw_log(GW_ERROR, "the buffer was damaged: it lies in %s now, a new one was begun", aside);
+	if (gw_ring_open(&d->ring, &ring, &d->ring_found, &why, err) != 0)
+		return gw_err_ctx(err, "buffer.ring");
+	if (why)
+		gw_log(GW_INFO, "the ring was made anew: %s", why);
+	return gw_control_open(d, err);
+}
+
+static void print_error(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "%s\n", line);
+}
+
+static void planned(void *arg, struct gw_plan *p)
+{
+	struct gw_daemon *d = arg;
+	struct gw_err err;
+
+	if (p->settings->problems.count) {
+		gw_settings_each(p->settings, print_error, NULL);
+		d->exit_code = GW_EXIT_CONFIG;
+		gw_loop_quit(d->loop);
+		return;
+	}
+	keep_settings(d, p->settings);
+	if (open_all(d, &err) != 0)
+		fail(d, &err);
+	else
+		gw_apply_plan(d, p, started);
+}
+
+/* ---- reload ---- */
+
+static void refuse_change(struct gw_settings *s, const char *path, const char *now, const char *then)
+{
+	if (strcmp(now ? now : "", then ? then : "") != 0)
+		gw_problem(&s->problems, NULL, path, "cannot change while running ('%s' now): restart needed",
+			   now ? now : "");
+}
+
+static void refuse_what_needs_a_restart(struct gw_daemon *d, struct gw_settings *s)
+{
+	refuse_change(s, "gateway.id", d->core.gateway.id, s->core.gateway.id);
+	refuse_change(s, "buffer.path", d->core.buffer.path, s->core.buffer.path);
+	refuse_change(s, "buffer.ring.path", d->core.buffer.ring.path, s->core.buffer.ring.path);
+	refuse_change(s, "control.socket", d->core.control.socket, s->core.control.socket);
+	if (d->core.buffer.ring.size != s->core.buffer.ring.size)
+		gw_problem(&s->problems, NULL, "buffer.ring.size", "cannot change while running: restart needed");
+}
+
+static void tell_reload(struct gw_daemon *d, const struct gw_plan *p)
+{
+	if (d->reload_answer)
+		d->reload_answer(d->reload_arg, p);
+	d->reload_answer = NULL;
+	sd_notify(0, "READY=1");
+}
+
+static void log_problem(void *arg, const char *line)
+{
+	(void)arg;
+	gw_log(GW_ERROR, "%s", line);
+}
+
+static void reload_registered(struct gw_apply *a, const struct gw_err *err)
+{
+	struct gw_daemon *d = a->d;
+
+	if (err) {
+		gw_log(GW_ERROR, "reload: %s; nothing was changed", err->msg);
+		gw_problem(&d->plan->settings->problems, NULL, "buffer", "%s", err->msg);
+	} else {
+		keep_settings(d, d->plan->settings);
+		gw_store_configure(d->store, (uint64_t)d->core.buffer.max_size, d->core.buffer.history_ms);
+		gw_apply_sinks(a);
+		gw_log(GW_INFO, "reloaded: %zu source%s and %zu sink%s new or changed", a->nsources,
+		       a->nsources == 1 ? "" : "s", a->nsinks, a->nsinks == 1 ? "" : "s");
+		gw_apply_go(a);
+	}
+	tell_reload(d, d->plan);
+	gw_apply_end(a);
+	malloc_trim(0);
+}
+
+static void replanned(void *arg, struct gw_plan *p)
+{
+	struct gw_daemon *d = arg;
+
+	refuse_what_needs_a_restart(d, p->settings);
+	if (p->settings->problems.count == 0) {
+		gw_apply_plan(d, p, reload_registered);
+		return;
+	}
+	gw_log(GW_ERROR, "reload: %u problem%s in the configuration; nothing was changed",
+	       p->settings->problems.count, p->settings->problems.count == 1 ? "" : "s");
+	gw_settings_each(p->settings, log_problem, NULL);
+	tell_reload(d, p);
+	d->stale_plan = p; /* we are inside one of its children */
+	d->plan = NULL;
+}
+
+void gw_daemon_reload(struct gw_daemon *d, void (*answer)(void *arg, const struct gw_plan *p), void *arg)
+{
+	if (d->plan || d->phase != GW_PHASE_RUNNING)
+		return;
+	sd_notify(0, "RELOADING=1");
+	d->reload_answer = answer;
+	d->reload_arg = arg;
+	d->plan = gw_plan_new(&(struct gw_plan_options){ .loop = d->loop, .receiver = d->receiver,
+							 .file = d->file, .done = replanned, .arg = d });
+	gw_plan_begin(d->plan);
+}
+
+static void on_turn_all(void *arg)
+{
+	struct gw_daemon *d = arg;
+
+	on_turn(d);
+	if (!d->swept && d->phase == GW_PHASE_RUNNING) {
+		d->swept = true;
+		gw_apply_stopped(d);
+	}
+	if (d->stale_plan) {
+		gw_plan_free(d->stale_plan);
+		d->stale_plan = NULL;
+	}
+}
+
+/* ---- run ---- */
+
+static void read_boot(char *boot, size_t size)
+{
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!f || !fgets(boot, (int)size, f))
+		snprintf(boot, size, "unknown");
+	boot[strcspn(boot, "\n")] = '\0';
+	if (f)
+		fclose(f);
+}
+
+static int begin(struct gw_daemon *d, struct gw_err *err)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+
+	if (gw_loop_new(&d->loop, err) != 0)
+		return -1;
+	d->receiver = gw_receiver_new();
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (!gw_on_signal(d->loop, signals[i], on_signal, d, err))
+			return -1;
+	d->commit_timer = gw_on_timer(d->loop, gw_commit_on_timer, d, err);
+	d->second = gw_on_timer(d->loop, on_second, d, err);
+	d->turn = gw_after_turn(d->loop, on_turn_all, d, err);
+	if (!d->commit_timer || !d->second || !d->turn)
+		return -1;
+	sd_event_set_watchdog(gw_loop_sd(d->loop), true);
+	d->started_us = d->epoch_us = d->now_us = gw_now_us();
+	d->clock_synced = clock_synced();
+	read_boot(d->boot, sizeof(d->boot));
+	gw_timer_at(d->second, d->started_us + 1000000);
+	return 0;
+}
+
+static void end(struct gw_daemon *d)
+{
+	bool clean = d->phase == GW_PHASE_STOPPING && gw_commit_idle(d);
+
+	gw_control_close(d);
+	if (d->apply)
+		gw_apply_end(d->apply);
+	gw_plan_free(d->plan);
+	gw_plan_free(d->stale_plan);
+	for (size_t i = 0; i < d->nsources; i++)
+		gw_source_free(d->sources[i]);
+	gw_store_close(d->store); /* its last answers need the sinks */
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_sink_free(d->sinks[i]);
+	for (size_t i = 0; i < d->ndevices; i++)
+		gw_device_free(d->devices[i]);
+	gw_ring_close(d->ring, clean);
+	for (size_t i = 0; i < d->nlayouts; i++)
+		free(d->layouts[i].body.bytes);
+	free(d->layouts);
+	free(d->devices);
+	free(d->sources);
+	free(d->sinks);
+	free(d->pending);
+	free(d->changed_losses);
+	gw_receiver_free(d->receiver);
+	gw_loop_free(d->loop);
+	gw_arena_free(d->arena);
+}
+
+int gw_daemon_run(const char *file)
+{
+	struct gw_daemon *d = calloc(1, sizeof(*d));
+	struct gw_err err;
+	int code;
+
+	assert(d);
+	d->file = file;
+	d->swept = true;
+	d->exit_code = GW_EXIT_OTHER;
+	gw_log_open("gatewayd", GW_INFO);
+	if (begin(d, &err) != 0) {
+		gw_log_err(GW_ERROR, &err);
+		goto out;
+	}
+	d->plan = gw_plan_new(&(struct gw_plan_options){ .loop = d->loop, .receiver = d->receiver,
+							 .file = file, .done = planned, .arg = d });
+	gw_plan_begin(d->plan);
+	if (gw_loop_run(d->loop, &err) != 0)
+		fail(d, &err);
+out:
+	code = d->exit_code;
+	end(d);
+	free(d);
+	return code;
+}
+
+/* ---- --check ---- */
+
+static void checked(void *arg, struct gw_plan *p)
+{
+	(void)p;
+	gw_loop_quit(arg);
+}
+
+int gw_daemon_check(const char *file)
+{
+	struct gw_loop *loop = NULL;
+	struct gw_receiver *receiver = gw_receiver_new();
+	struct gw_plan *p = NULL;
+	struct gw_err err;
+	char horizon[32];
+	int code = GW_EXIT_OTHER;
+
+	gw_log_open("gatewayd", GW_WARNING);
+	if (gw_loop_new(&loop, &err) != 0)
+		goto out;
+	p = gw_plan_new(&(struct gw_plan_options){ .loop = loop, .receiver = receiver, .file = file,
+						   .done = checked, .arg = loop });
+	gw_plan_begin(p);
+	if (gw_loop_run(loop, &err) != 0)
+		goto out;
+	gw_settings_report(p->settings, stdout);
+	code = p->settings->problems.count ? GW_EXIT_CONFIG : GW_EXIT_OK;
+	if (code == GW_EXIT_OK && p->horizon_s)
+		printf("%s: OK, the buffer holds an outage of about %s\n", file,
+		       gw_show_duration(horizon, sizeof(horizon), p->horizon_s * 1000));
+	else if (code == GW_EXIT_OK)
+		printf("%s: OK\n", file);
+out:
+	if (code == GW_EXIT_OTHER)
+		gw_log_err(GW_ERROR, &err);
+	gw_plan_free(p);
+	gw_receiver_free(receiver);
+	gw_loop_free(loop);
+	return code;
+}

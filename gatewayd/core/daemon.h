@@ -1,0 +1,177 @@
+/*
+ * daemon.h - the core put together: its modules bound to one event loop.
+ *
+ *	intake.c   readings from sources: normalise, number, ring, hand on
+ *	outlet.c   sinks: layouts, states, deliveries and acknowledgements
+ *	commit.c   the group commit, and what it frees
+ *	apply.c    from a plan to a running gateway, at start and at a reload
+ *	control.c  the control socket; views.c the documents it and `health` show
+ *
+ * This header is theirs; main.c uses the first part only.
+ */
+#ifndef GW_CORE_DAEMON_H
+#define GW_CORE_DAEMON_H
+
+#include "core/deliver.h"
+#include "core/device.h"
+#include "core/plan.h"
+#include "core/ring.h"
+#include "core/store.h"
+
+struct gw_daemon;
+
+/* Exit codes (contract, section 1). */
+enum { GW_EXIT_OK = 0, GW_EXIT_CONFIG = 1, GW_EXIT_USAGE = 2, GW_EXIT_OTHER = 3 };
+
+int gw_daemon_run(const char *file);   /* until SIGTERM; returns the exit code */
+int gw_daemon_check(const char *file); /* --check */
+
+/* ---- between the modules of the core ---- */
+
+struct gw_source {
+	struct gw_daemon *daemon;
+	struct gw_instance instance; /* owned copies */
+	struct gw_child *child;
+	struct gw_device **devices; /* by their number on the link */
+	size_t ndevices;
+	struct gw_candidate redeclared; /* of a process that was started again */
+	struct gw_arena *redeclared_arena;
+	bool leaving; /* taken out by a reload: when it has stopped, `successor` takes its place */
+	struct gw_source *successor;
+};
+
+struct gw_sink {
+	struct gw_daemon *daemon;
+	struct gw_instance instance;
+	struct gw_child *child;
+	struct gw_deliver *deliver;
+	uint16_t number; /* the store's */
+	uint64_t session;
+	uint8_t *told; /* by layout number: the sink knows it */
+	size_t told_n;
+	uint64_t *progress; /* by device number: complete_to last published */
+	size_t progress_n;
+	struct gw_watch *timer; /* when the pump asked to be called again */
+	bool leaving;           /* taken out, or to go on with the process of `successor` */
+	struct gw_sink *successor;
+	/* as it says */
+	uint8_t state;
+	unsigned window, in_flight;
+	uint64_t refused;
+	char broker[128], reason[160];
+	int64_t since_us;
+};
+
+struct gw_known_layout {
+	uint16_t device;
+	uint64_t first_seq, from_seq;
+	struct gw_layout_body body;
+	bool current;
+};
+
+struct gw_pending { /* a reading in the ring that is not committed */
+	const struct gw_reading *r;
+	uint64_t position;
+};
+
+struct gw_control;
+
+struct gw_daemon {
+	struct gw_loop *loop;
+	struct gw_receiver *receiver;
+	const char *file;
+	struct gw_arena *arena; /* copies of settings that outlive the plan */
+	struct gw_core_settings core;
+	bool located;
+	uint32_t config_hash;
+	char boot[40];
+	int exit_code;
+	enum { GW_PHASE_STARTING, GW_PHASE_RUNNING, GW_PHASE_STOPPING } phase;
+	int64_t started_us, epoch_us;
+	int64_t now_us; /* of this turn */
+	bool clock_synced;
+
+	bool swept, sinks_told, last_commit_asked;
+	struct gw_plan *plan, *stale_plan; /* being checked or applied; refused and to be freed */
+	void (*reload_answer)(void *arg, const struct gw_plan *p);
+	void *reload_arg;
+	struct gw_apply *apply;
+
+	struct gw_store *store;
+	struct gw_store_info info;
+	struct gw_ring *ring;
+	bool ring_found;
+	uint64_t next_loss_id;
+
+	struct gw_device **devices; /* by the store's number; NULL: not configured now */
+	size_t ndevices;
+	struct gw_device *graveyard[64]; /* replaced while the store owed them an answer */
+	size_t ngraveyard;
+	struct gw_source **sources;
+	size_t nsources, sources_capacity;
+	struct gw_sink **sinks;
+	size_t nsinks, sinks_capacity;
+	struct gw_known_layout *layouts; /* by number */
+	size_t nlayouts;
+
+	/* commit.c */
+	struct gw_pending *pending;
+	size_t npending, pending_capacity, committing;
+	bool commit_running, commit_armed, commit_again;
+	struct gw_loss_row *changed_losses;
+	size_t nchanged_losses, changed_losses_capacity;
+	struct gw_watch *commit_timer;
+	struct gw_commit_result last_commit;
+	char store_error[256];
+	bool evicting;
+
+	struct gw_watch *second, *turn;
+	int64_t seconds;
+	struct gw_control *control;
+	_Alignas(8) unsigned char scratch[GW_MESSAGE_MAX];
+};
+
+void *gw_grow(void *items, size_t *have, size_t want, size_t size); /* zeroed room; aborts */
+
+/* intake.c */
+extern const struct gw_child_ops gw_source_ops;
+void gw_device_state_is(struct gw_daemon *d, struct gw_device *dev, enum gw_device_state state,
+			const char *reason, int64_t ts_ms);
+struct gw_device *gw_device_named(const struct gw_daemon *d, const char *name);
+
+/* outlet.c */
+extern const struct gw_child_ops gw_sink_ops;
+extern const struct gw_deliver_ops gw_outlet_ops;
+void gw_sink_pump(struct gw_sink *s);
+void gw_sink_tell_state(struct gw_sink *s, const struct gw_device *dev);
+void gw_sink_tell_layout(struct gw_sink *s, uint32_t layout);
+void gw_sink_tell_progress(struct gw_sink *s);
+void gw_sink_tell_gone(struct gw_sink *s, const char *device);
+void gw_sink_tell_health(struct gw_sink *s, const char *json, size_t size);
+
+/* commit.c */
+void gw_commit_reading(struct gw_daemon *d, const struct gw_reading *r, uint64_t position);
+void gw_commit_loss(struct gw_daemon *d, const struct gw_loss_row *row);
+void gw_commit_later(struct gw_daemon *d); /* within `sync` */
+void gw_commit_now(struct gw_daemon *d);   /* unless one is running: then after it */
+void gw_commit_on_timer(void *arg);
+bool gw_commit_idle(const struct gw_daemon *d); /* nothing pending and none running */
+/* Room for `size` bytes in the ring, by letting go what every sink has taken. */
+bool gw_commit_make_room(struct gw_daemon *d, size_t size);
+
+/* daemon.c */
+void gw_daemon_reload(struct gw_daemon *d, void (*answer)(void *arg, const struct gw_plan *p), void *arg);
+void gw_daemon_stop(struct gw_daemon *d, int exit_code);
+void gw_daemon_gone(struct gw_daemon *d); /* something stopped: is all of it? */
+
+/* control.c */
+int gw_control_open(struct gw_daemon *d, struct gw_err *err);
+void gw_control_close(struct gw_daemon *d);
+void gw_control_reading(struct gw_daemon *d, const struct gw_device *dev, const struct gw_reading *r);
+void gw_control_second(struct gw_daemon *d); /* once a second: questions that took too long */
+void gw_control_answer(struct gw_daemon *d, struct gw_source *s, const struct gw_msg_answer *a);
+
+/* Seconds of outage that `bytes` hold, from the poll plan; 0: nothing is polled.  views.c */
+int64_t gw_horizon_s(uint64_t bytes, struct gw_device *const *devices, size_t n);
+
+#endif

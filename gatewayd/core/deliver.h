@@ -1,0 +1,108 @@
+/*
+ * deliver.h - what one sink gets next: decides over ranges of sequence numbers,
+ * with the time as a parameter.  No clock, no SQL, no sockets: what is to be done
+ * leaves through `ops`, answers come in as calls.
+ *
+ * For each device the sink has a set of numbers it has not acknowledged (`due`) and
+ * a subset that is on its way (`flight`).  A new reading goes out live at once while
+ * there is credit, else it waits in line as long as it may be called live and lies in
+ * the ring; everything else is backlog and comes from the store, oldest first, in
+ * groups of one device, capped by a rate and by a share of the window so that
+ * live readings always find room.  A device whose topic is refused is parked until
+ * the next connection; it holds up nobody else.
+ */
+#ifndef GW_CORE_DELIVER_H
+#define GW_CORE_DELIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/messages.h"
+#include "core/ranges.h"
+#include "core/store.h"
+#include "gatewayd/reading.h"
+
+struct gw_deliver;
+
+struct gw_deliver_ops {
+	/* 1 sent, 0 the link is full: try again at the next gw_deliver_pump(). */
+	int (*live)(void *arg, const struct gw_reading *r);
+	int (*replay)(void *arg, const struct gw_reading *const *r, size_t n);
+	int (*loss)(void *arg, const struct gw_loss_row *row);
+	/* Ask the store; the answer comes as gw_deliver_rows(). */
+	void (*fetch)(void *arg, uint64_t from_id, size_t max_rows, size_t max_bytes);
+	/* No longer due: acknowledged (cause -1) or given up for a cause. For the ring. */
+	void (*settled)(void *arg, uint16_t device, uint64_t from, uint64_t to, int cause);
+	/* The record is new or changed: to be kept with the next commit. */
+	void (*loss_changed)(void *arg, const struct gw_loss_row *row);
+	uint64_t (*loss_id)(void *arg); /* a fresh id */
+};
+
+struct gw_deliver_options {
+	uint16_t sink;        /* the store's number */
+	int64_t replay_rate;  /* readings a second; 0: no cap */
+	const struct gw_deliver_ops *ops;
+	void *arg;
+};
+
+struct gw_deliver *gw_deliver_new(const struct gw_deliver_options *o);
+void gw_deliver_free(struct gw_deliver *d); /* NULL is allowed */
+
+/* --- at start --- */
+/* A device this sink gets; a reading is live for live_us after its answer.  Again: changes live_us. */
+void gw_deliver_device(struct gw_deliver *d, uint16_t device, int64_t live_us);
+void gw_deliver_restore(struct gw_deliver *d, uint16_t device, const struct gw_ranges *due);
+void gw_deliver_restore_loss(struct gw_deliver *d, const struct gw_loss_row *row);
+
+/* --- events --- */
+/* A new reading lies in the ring at `position`; it is due now. */
+void gw_deliver_reading(struct gw_deliver *d, const struct gw_reading *r, uint64_t position, int64_t now_us);
+/* A number that is due but whose reading is only on disk, or comes from a former process. */
+void gw_deliver_due(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
+/* Acknowledged to a former process. */
+void gw_deliver_settle(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
+/* The ring forgot everything below `position`. */
+void gw_deliver_released(struct gw_deliver *d, uint64_t position);
+/* newest[] : the newest reading of each device made by this process, borrowed for the call. */
+void gw_deliver_connected(struct gw_deliver *d, unsigned window, const struct gw_reading *const *newest,
+			  size_t n, int64_t now_us);
+void gw_deliver_disconnected(struct gw_deliver *d);
+void gw_deliver_ack(struct gw_deliver *d, const struct gw_ack *ack, int64_t now_us);
+/* A commit ended: rows below `next_id` are in the store. */
+void gw_deliver_committed(struct gw_deliver *d, uint64_t next_id, int64_t now_us);
+void gw_deliver_rows(struct gw_deliver *d, struct gw_rows *rows, int64_t now_us); /* takes the rows over; NULL: failed */
+/* Send what can be sent.  Returns when to be called again (us from now), -1: at the next event. */
+int64_t gw_deliver_pump(struct gw_deliver *d, int64_t now_us);
+
+/* Give up what is due and not in flight in the range: becomes loss records.  `readings`: how many of
+ * the numbers were readings.  Returns how many numbers were given up. */
+struct gw_giveup {
+	uint16_t device;
+	uint64_t from, to;
+	enum gw_loss_cause cause;
+	bool exact;
+	int64_t ts_from_ms, ts_to_ms;
+};
+uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g);
+
+/* `gatewayctl replay`, replay commands: make acknowledged numbers due again. Returns how many. */
+uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
+
+/* --- looks --- */
+const struct gw_ranges *gw_deliver_due_of(const struct gw_deliver *d, uint16_t device); /* NULL: none */
+bool gw_deliver_is_due(const struct gw_deliver *d, uint16_t device, uint64_t seq);
+/* Calls fn for each device whose due set changed since the last call of this, and clears the marks. */
+void gw_deliver_changed(struct gw_deliver *d,
+			void (*fn)(void *arg, uint16_t device, const struct gw_ranges *due), void *arg);
+void gw_deliver_mark_all(struct gw_deliver *d); /* everything counts as changed (a commit failed) */
+struct gw_deliver_stats {
+	bool connected;
+	uint64_t backlog;   /* readings due that are not on their way */
+	uint64_t in_flight; /* readings on their way */
+	unsigned window, in_use, parked;
+	uint64_t losses;    /* records not acknowledged */
+};
+struct gw_deliver_stats gw_deliver_stats(const struct gw_deliver *d);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * deliver_private.h - shared by deliver.c (the books) and deliver_send.c (the choice).
+ */
+#ifndef GW_CORE_DELIVER_PRIVATE_H
+#define GW_CORE_DELIVER_PRIVATE_H
+
+#include "core/deliver.h"
+
+#define GW_END_UNKNOWN (UINT64_MAX >> 1)
+
+struct outgoing { /* one device */
+	struct gw_ranges due, flight;
+	uint64_t last_sent; /* highest number ever handed to the sink by this process */
+	int64_t live_us;
+	bool parked;  /* the far end refuses its topic */
+	bool changed; /* `due` differs from what the store knows */
+};
+
+struct waiting { /* a live reading in line */
+	const struct gw_reading *r;
+	uint64_t position;
+	uint64_t seq;
+	uint16_t device;
+};
+
+struct outgoing_loss {
+	struct gw_loss_row row;
+	bool in_flight;
+};
+
+struct gw_deliver {
+	struct gw_deliver_options o;
+	struct outgoing *devices; /* by the store's number */
+	size_t ndevices;
+	uint64_t due_total, flight_total, parked_due;
+	unsigned parked;
+
+	bool connected;
+	unsigned window, in_use;
+
+	struct waiting *fifo; /* circular */
+	size_t fifo_at, fifo_n, fifo_capacity;
+
+	struct outgoing_loss *losses;
+	size_t nlosses, losses_capacity;
+
+	/* backlog: rows of one fetch, chained by device */
+	struct gw_rows *rows;
+	uint32_t *chain;   /* rows->n entries: next row of the same device, or NO_ROW */
+	uint32_t first;    /* first row not handled */
+	bool *handled;
+	bool fetching, stale; /* stale: the answer under way is to be thrown away */
+	uint64_t next_id;     /* where the next fetch starts */
+	uint64_t low_id;      /* nothing due lies below */
+	uint64_t end_id;      /* first id not yet in the store, or GW_END_UNKNOWN */
+	uint64_t before_id;   /* end_id at the commit before */
+	int64_t dry_since_us; /* the walk has been at its end with something due since; 0: no */
+	int64_t tokens_at_us; /* replay rate: when tokens were last filled */
+	int64_t tokens_milli; /* thousandths of a reading */
+};
+
+struct outgoing *gw_deliver_slot(struct gw_deliver *d, uint16_t device);
+void gw_deliver_enqueue(struct gw_deliver *d, const struct gw_reading *r, uint64_t position, int64_t now_us);
+void gw_deliver_drop_rows(struct gw_deliver *d);
+void gw_deliver_rewind(struct gw_deliver *d); /* the backlog is walked again from low_id */
+
+#endif

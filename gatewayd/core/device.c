@@ -1,0 +1,263 @@
+/*
+ * device.c - see device.h.
+ */
+#include "core/device.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/units.h"
+
+enum { ROW_OVERHEAD = 32 }; /* bytes of a row in the store beside the reading itself, about */
+
+static double number(struct gw_decimal d)
+{
+	char text[48];
+
+	snprintf(text, sizeof(text), "%lldE-%d", (long long)d.mantissa, d.places);
+	return strtod(text, NULL);
+}
+
+static const char *keep(struct gw_arena *a, const char *text)
+{
+	return text && *text ? gw_arena_strdup(a, text) : "";
+}
+
+static int by_raw(const void *a, const void *b)
+{
+	const struct gw_label *x = a, *y = b;
+
+	return (x->raw > y->raw) - (x->raw < y->raw);
+}
+
+static void take_labels(struct gw_arena *a, struct gw_point *p, const struct gw_node *map)
+{
+	struct gw_label *labels;
+	struct gw_err err;
+	unsigned n = 0;
+
+	for (const struct gw_node *c = map->first; c; c = c->next)
+		n++;
+	labels = gw_arena_alloc(a, (n + 1) * sizeof(*labels));
+	for (const struct gw_node *c = map->first; c; c = c->next, p->nlabels++) {
+		gw_parse_int(c->name, INT64_MIN, INT64_MAX, &labels[p->nlabels].raw, &err);
+		labels[p->nlabels].text = gw_arena_strdup(a, c->text);
+	}
+	qsort(labels, n, sizeof(*labels), by_raw);
+	p->labels = labels;
+}
+
+static const struct gw_point_keys *keys_of(const struct gw_device_keys *device, size_t hint, const char *name)
+{
+	const struct gw_point_keys *k = device ? device->points.items : NULL;
+	size_t n = device ? device->points.count : 0;
+
+	if (hint < n && strcmp(k[hint].item.name, name) == 0)
+		return &k[hint];
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(k[i].item.name, name) == 0)
+			return &k[i];
+	return NULL;
+}
+
+static void take_keys(struct gw_arena *a, struct gw_point *p, struct gw_point_spec *spec,
+		      const struct gw_point_keys *k)
+{
+	const struct gw_node *n = k->item.node;
+
+	spec->scale = k->scale;
+	spec->offset = k->offset;
+	spec->min = k->min;
+	spec->max = k->max;
+	spec->deadband = k->deadband;
+	spec->max_silence_ms = k->max_silence_ms;
+	spec->has_min = p->has_min = gw_node_get(n, "min") != NULL;
+	spec->has_max = p->has_max = gw_node_get(n, "max") != NULL;
+	spec->has_deadband = p->has_deadband = gw_node_get(n, "deadband") != NULL;
+	p->min = number(k->min);
+	p->max = number(k->max);
+	p->deadband = number(k->deadband);
+	p->max_silence_ms = p->has_deadband ? k->max_silence_ms : 0;
+	if (k->unit && *k->unit)
+		p->unit = keep(a, k->unit);
+	p->quantity = keep(a, k->quantity);
+	if (k->labels) {
+		take_labels(a, p, k->labels);
+		spec->labels = p->labels;
+		spec->nlabels = p->nlabels;
+	}
+}
+
+static void take_points(struct gw_device *d, const struct gw_device_keys *keys,
+			const struct gw_declared_device *declared, struct gw_point_spec *specs)
+{
+	d->interval_ms = INT64_MAX;
+	for (unsigned i = 0; i < d->npoints; i++) {
+		const struct gw_declared_point *from = &declared->points[i];
+		const struct gw_point_keys *k = keys_of(keys, i, from->name);
+		struct gw_point *p = &d->points[i];
+
+		p->name = gw_arena_strdup(d->arena, from->name);
+		p->unit = keep(d->arena, from->unit);
+		p->quantity = "";
+		p->writable = from->writable;
+		p->interval_ms = from->interval_ms;
+		specs[i] = (struct gw_point_spec){ .name = p->name, .kind = from->kind, .bits = from->bits,
+						   .scale = { 1, 0 } };
+		if (k)
+			take_keys(d->arena, p, &specs[i], k);
+		p->symbol = *p->unit ? gw_unit_symbol(p->unit) : "";
+		if (!p->symbol)
+			p->symbol = p->unit; /* a plugin's own */
+		if (p->interval_ms < d->interval_ms)
+			d->interval_ms = p->interval_ms;
+	}
+	if (d->npoints == 0)
+		d->interval_ms = 1000;
+}
+
+/* ---- layout ---- */
+
+static void add(struct gw_layout_body *b, const struct gw_message *m)
+{
+	static _Alignas(8) unsigned char buf[GW_MESSAGE_MAX];
+	uint32_t n = (uint32_t)gw_message_encode(m, buf);
+
+	b->bytes = realloc(b->bytes, b->size + 4 + n);
+	assert(b->bytes && n);
+	memcpy(b->bytes + b->size, &n, 4);
+	memcpy(b->bytes + b->size + 4, buf, n);
+	b->size += 4 + n;
+}
+
+static void label_text(char *out, size_t size, const struct gw_point *p)
+{
+	size_t n = 0;
+
+	*out = '\0';
+	for (unsigned i = 0; i < p->nlabels && n < size; i++)
+		n += (size_t)snprintf(out + n, size - n, "%s%s", i ? "\n" : "", p->labels[i].text);
+}
+
+static void make_layout(struct gw_device *d)
+{
+	struct gw_message m = { .type = GW_MSG_LAYOUT };
+	char labels[16 * 1024];
+
+	m.layout.name = gw_str(d->name);
+	m.layout.title = gw_str(d->title);
+	m.layout.profile = gw_str(d->profile);
+	m.layout.domain = gw_str(d->domain);
+	m.layout.points = (uint16_t)d->npoints;
+	add(&d->body, &m);
+	for (unsigned i = 0; i < d->npoints; i++) {
+		const struct gw_point *p = &d->points[i];
+
+		m = (struct gw_message){ .type = GW_MSG_LAYOUT_POINT };
+		label_text(labels, sizeof(labels), p);
+		m.layout_point.point = (uint16_t)i;
+		m.layout_point.name = gw_str(p->name);
+		m.layout_point.type = (uint8_t)gw_normaliser_type(d->normaliser, i);
+		m.layout_point.unit = gw_str(p->unit);
+		m.layout_point.symbol = gw_str(p->symbol);
+		m.layout_point.quantity = gw_str(p->quantity);
+		m.layout_point.interval_ms = p->interval_ms;
+		m.layout_point.writable = p->writable;
+		m.layout_point.limits =
+			(uint8_t)(p->has_min | (unsigned)p->has_max << 1 | (unsigned)p->has_deadband << 2);
+		m.layout_point.min = p->min;
+		m.layout_point.max = p->max;
+		m.layout_point.deadband = p->deadband;
+		m.layout_point.max_silence_ms = p->max_silence_ms;
+		m.layout_point.labels = gw_str(labels);
+		add(&d->body, &m);
+	}
+}
+
+/* ---- */
+
+static const struct gw_device_keys *find(const struct gw_source_keys *source, const char *name)
+{
+	const struct gw_device_keys *k = source->devices.items;
+
+	for (size_t i = 0; i < source->devices.count; i++)
+		if (strcmp(k[i].item.name, name) == 0)
+			return &k[i];
+	return NULL;
+}
+
+struct gw_device *gw_device_new(const struct gw_source_keys *source, const char *source_name,
+				const struct gw_declared_device *declared)
+{
+	const struct gw_device_keys *keys = find(source, declared->name);
+	struct gw_device *d = calloc(1, sizeof(*d));
+	struct gw_point_spec *specs = calloc(declared->npoints + 1, sizeof(*specs));
+
+	assert(d && specs);
+	d->arena = gw_arena_new();
+	d->name = gw_arena_strdup(d->arena, declared->name);
+	d->source = gw_arena_strdup(d->arena, source_name);
+	d->title = keep(d->arena, keys ? keys->title : NULL);
+	d->profile = keep(d->arena, keys ? keys->profile : NULL);
+	d->domain = keep(d->arena, keys ? keys->domain : NULL);
+	d->npoints = (unsigned)declared->npoints;
+	d->points = gw_arena_alloc(d->arena, (d->npoints + 1) * sizeof(*d->points));
+	take_points(d, keys, declared, specs);
+	d->normaliser = gw_normaliser_new(specs, d->npoints);
+	free(specs);
+	make_layout(d);
+	d->full = true;
+	snprintf(d->reason, sizeof(d->reason), "starting");
+	d->since_ms = gw_wall_ms();
+	return d;
+}
+
+void gw_device_free(struct gw_device *d)
+{
+	if (!d)
+		return;
+	gw_normaliser_free(d->normaliser);
+	gw_arena_free(d->arena);
+	free(d->body.bytes);
+	free(d->newest);
+	free(d);
+}
+
+void gw_device_keep_newest(struct gw_device *d, const struct gw_reading *r)
+{
+	if (r->size > d->newest_capacity) {
+		d->newest = realloc(d->newest, r->size);
+		assert(d->newest);
+		d->newest_capacity = r->size;
+	}
+	memcpy(d->newest, r, r->size);
+}
+
+int64_t gw_device_live_us(const struct gw_device *d)
+{
+	int64_t two = 2 * d->interval_ms * 1000;
+
+	return two > 5000000 ? two : 5000000;
+}
+
+uint64_t gw_device_rate(const struct gw_device *d)
+{
+	uint64_t distinct = 0; /* an upper bound: every interval ticks alone */
+
+	for (unsigned i = 0; i < d->npoints; i++) {
+		bool seen = false;
+
+		for (unsigned j = 0; j < i && !seen; j++)
+			seen = d->points[j].interval_ms == d->points[i].interval_ms;
+		if (!seen)
+			distinct += (uint64_t)(3600000 / d->points[i].interval_ms + 1);
+	}
+	return distinct;
+}
+
+uint64_t gw_device_reading_bytes(const struct gw_device *d)
+{
+	return sizeof(struct gw_reading) + gw_reading_tags_size(d->npoints) + 8 * (uint64_t)d->npoints +
+	       ROW_OVERHEAD;
+}

@@ -1,0 +1,66 @@
+/*
+ * device.h - a device as the core knows it: its points with all that the directory says of
+ * them, its normaliser, its numbers, and the layout its readings are made under.
+ *
+ * Built from the configuration and what the plugin declared; copies what it keeps.
+ */
+#ifndef GW_CORE_DEVICE_H
+#define GW_CORE_DEVICE_H
+
+#include "core/normalise.h"
+#include "core/plan.h"
+
+struct gw_point {
+	const char *name, *unit, *symbol, *quantity; /* "" when none */
+	int64_t interval_ms, max_silence_ms;
+	bool writable, has_min, has_max, has_deadband;
+	double min, max, deadband;
+	const struct gw_label *labels;
+	unsigned nlabels;
+};
+
+struct gw_layout_body { /* LAYOUT and LAYOUT_POINT messages, each preceded by its u32 size */
+	unsigned char *bytes;
+	size_t size;
+};
+
+struct gw_device {
+	struct gw_arena *arena;
+	const char *name, *title, *profile, *domain, *source;
+	struct gw_point *points;
+	unsigned npoints;
+	int64_t interval_ms; /* shortest of its points */
+	struct gw_normaliser *normaliser;
+	struct gw_layout_body body;
+
+	/* from the store */
+	uint16_t number;
+	uint32_t layout;
+	uint64_t first_seq, from_seq, next_seq, reserved;
+	uint64_t stored_next; /* numbers below are in the store, or were never meant to be */
+	bool reserving;
+
+	/* what is known of it now */
+	enum gw_device_state state;
+	char reason[24]; /* why not online */
+	int64_t since_ms, last_ts_ms, last_mono_ms;
+	uint64_t requests, overruns, dropped;
+	uint32_t load_permille;
+	bool full;                 /* the next reading ignores deadbands */
+	bool next_changed;         /* next_seq differs from what the store knows */
+	struct gw_reading *newest; /* copy of the last one published; NULL: none in this process */
+	size_t newest_capacity;
+};
+
+/* `keys`: its configuration, or NULL when the plugin made the device up.  */
+struct gw_device *gw_device_new(const struct gw_source_keys *source, const char *source_name,
+				const struct gw_declared_device *d);
+void gw_device_free(struct gw_device *d); /* NULL is allowed */
+void gw_device_keep_newest(struct gw_device *d, const struct gw_reading *r);
+/* A reading is live for so long after the answer (contract, Live). */
+int64_t gw_device_live_us(const struct gw_device *d);
+/* Readings an hour, for the size of a reservation; bytes of a full reading in the store, about. */
+uint64_t gw_device_rate(const struct gw_device *d);
+uint64_t gw_device_reading_bytes(const struct gw_device *d);
+
+#endif

@@ -1,0 +1,275 @@
+/*
+ * intake.c - readings from sources: checked, normalised in place, numbered, laid into the ring,
+ * handed to every sink.  This is the path of a reading: nothing here allocates or blocks.
+ */
+#include "core/daemon.h"
+
+#include <string.h>
+
+/* ---- device state ---- */
+
+void gw_device_state_is(struct gw_daemon *d, struct gw_device *dev, enum gw_device_state state,
+			const char *reason, int64_t ts_ms)
+{
+	if (dev->state == state && strcmp(dev->reason, reason) == 0)
+		return;
+	if (dev->state != state && (state == GW_STATE_OFFLINE || dev->state == GW_STATE_OFFLINE))
+		gw_log(GW_INFO, "device '%s' is %s%s%s", dev->name,
+		       state == GW_STATE_OFFLINE ? "offline: " : "online", "",
+		       state == GW_STATE_OFFLINE ? reason : "");
+	dev->state = state;
+	dev->since_ms = ts_ms;
+	snprintf(dev->reason, sizeof(dev->reason), "%s", reason);
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_sink_tell_state(d->sinks[i], dev);
+}
+
+static void follow_state(struct gw_daemon *d, struct gw_device *dev, int64_t ts_ms)
+{
+	unsigned reason = GW_GOOD;
+	enum gw_device_state state = gw_normaliser_state(dev->normaliser, &reason);
+
+	if (state != dev->state || state == GW_STATE_OFFLINE)
+		gw_device_state_is(d, dev, state, state == GW_STATE_OFFLINE ? gw_reason_name(reason) : "",
+				   ts_ms);
+}
+
+/* ---- numbers ---- */
+
+static void reserved(void *arg, const struct gw_err *err)
+{
+	struct gw_device *dev = arg;
+
+	dev->reserving = false;
+	if (err)
+		gw_log(GW_WARNING, "numbers for '%s': %s", dev->name, err->msg);
+	else
+		dev->reserved += gw_device_rate(dev) * 2 + 4096;
+}
+
+/* true: next_seq may be given */
+static bool number_ready(struct gw_daemon *d, struct gw_device *dev)
+{
+	uint64_t batch = gw_device_rate(dev) * 2 + 4096;
+
+	if (!dev->reserving && dev->reserved - dev->next_seq < batch / 2) {
+		dev->reserving = true;
+		gw_store_reserve(d->store, dev->number, dev->reserved + batch, reserved, dev);
+	}
+	return dev->next_seq < dev->reserved;
+}
+
+/* ---- the reading ---- */
+
+static void lost_at_once(struct gw_daemon *d, struct gw_device *dev, const struct gw_reading *r)
+{
+	struct gw_giveup g = { .device = dev->number, .from = r->seq, .to = r->seq,
+			       .cause = GW_LOSS_OVERLOAD, .exact = true, .ts_from_ms = r->ts_ms,
+			       .ts_to_ms = r->ts_ms };
+
+	gw_log(GW_WARNING, "the disk is too slow and the ring is full: readings are being lost");
+	for (size_t i = 0; i < d->nsinks; i++) {
+		gw_deliver_due(d->sinks[i]->deliver, dev->number, r->seq, r->seq);
+		gw_deliver_give_up(d->sinks[i]->deliver, &g);
+	}
+}
+
+static void publish(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r)
+{
+	const struct gw_reading *kept;
+	uint64_t position;
+
+	r->device = dev->number;
+	r->layout = dev->layout;
+	r->boot = d->info.boot;
+	r->seq = dev->next_seq++;
+	r->crc = gw_reading_crc(r);
+	dev->next_changed = true;
+	kept = gw_ring_append(d->ring, r, &position);
+	if (!kept && gw_commit_make_room(d, r->size))
+		kept = gw_ring_append(d->ring, r, &position);
+	if (!kept) {
+		lost_at_once(d, dev, r);
+		return;
+	}
+	gw_device_keep_newest(dev, r);
+	gw_commit_reading(d, kept, position);
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_deliver_reading(d->sinks[i]->deliver, kept, position, d->now_us);
+	gw_control_reading(d, dev, r);
+}
+
+static int on_reading(struct gw_source *s, struct gw_str block, struct gw_err *err)
+{
+	struct gw_daemon *d = s->daemon;
+	struct gw_reading *r = (struct gw_reading *)d->scratch;
+	struct gw_device *dev;
+	const char *bad;
+
+	if (block.n < sizeof(*r))
+		return gw_err_set(err, GW_EPROTO, "a reading of %u bytes", block.n);
+	memcpy(r, block.s, block.n);
+	if (r->device >= s->ndevices)
+		return gw_err_set(err, GW_EPROTO, "a reading of an unknown device");
+	dev = s->devices[r->device];
+	bad = gw_reading_check(r, block.n, dev->npoints);
+	if (bad)
+		return gw_err_set(err, GW_EPROTO, "a reading of '%s': %s", dev->name, bad);
+	dev->last_ts_ms = r->ts_ms;
+	dev->last_mono_ms = r->mono_ms;
+	r->flags = d->clock_synced ? 0 : GW_READING_UNSYNCED;
+	switch (gw_normalise(dev->normaliser, r, dev->full)) {
+	case GW_LIES:
+		return gw_err_set(err, GW_EPROTO, "a reading of '%s' has another kind of value than declared",
+				  dev->name);
+	case GW_NOTHING:
+		break;
+	case GW_SAY:
+		if (!number_ready(d, dev)) {
+			dev->dropped++; /* it never got a number */
+			gw_log(GW_WARNING, "no numbers left for '%s': the disk does not answer", dev->name);
+			break;
+		}
+		dev->full = false;
+		publish(d, dev, r);
+		break;
+	}
+	follow_state(d, dev, r->ts_ms);
+	return 0;
+}
+
+static int on_counters(struct gw_source *s, const struct gw_msg_counters *c, struct gw_err *err)
+{
+	struct gw_device *dev;
+
+	if (c->device >= s->ndevices)
+		return gw_err_set(err, GW_EPROTO, "counters of an unknown device");
+	dev = s->devices[c->device];
+	dev->requests = c->requests;
+	dev->overruns = c->overruns;
+	dev->dropped = c->dropped;
+	dev->load_permille = c->load_permille;
+	return 0;
+}
+
+/* ---- its process ---- */
+
+static bool on_described(void *arg, const struct gw_described *keys)
+{
+	(void)arg; /* the same program checked them before; its configuration is the same stream */
+	(void)keys;
+	return true;
+}
+
+static int redeclare(struct gw_source *s, const struct gw_message *m, struct gw_err *err)
+{
+	if (!s->redeclared_arena) {
+		s->redeclared_arena = gw_arena_new();
+		s->redeclared = (struct gw_candidate){ 0 };
+	}
+	return gw_declare(s->redeclared_arena, &s->redeclared, m, err);
+}
+
+static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
+{
+	struct gw_source *s = arg;
+
+	switch ((unsigned)m->type) {
+	case GW_MSG_READING:
+		return on_reading(s, m->reading.block, err);
+	case GW_MSG_COUNTERS:
+		return on_counters(s, &m->counters, err);
+	case GW_MSG_ANSWER:
+		gw_control_answer(s->daemon, s, &m->answer);
+		return 0;
+	case GW_MSG_DEVICE:
+	case GW_MSG_POINT:
+		return redeclare(s, m, err);
+	case GW_MSG_PROBLEM:
+		gw_log(GW_ERROR, "source '%s' now finds a problem: %.*s: %.*s", s->instance.name,
+		       (int)m->problem.path.n, m->problem.path.s, (int)m->problem.text.n, m->problem.text.s);
+		return 0;
+	default:
+		return gw_err_set(err, GW_EPROTO, "a source does not say '%s'", gw_message_name(m->type));
+	}
+}
+
+/* A process that was started again must be what it was. */
+static bool same_again(const struct gw_source *s)
+{
+	if (s->redeclared.ndevices != s->ndevices)
+		return false;
+	for (size_t i = 0; i < s->ndevices; i++)
+		if (s->redeclared.devices[i].npoints != s->devices[i]->npoints ||
+		    strcmp(s->redeclared.devices[i].name, s->devices[i]->name) != 0)
+			return false;
+	return true;
+}
+
+static bool on_ready(void *arg, unsigned problems)
+{
+	struct gw_source *s = arg;
+	bool same = problems == 0 && same_again(s);
+
+	gw_arena_free(s->redeclared_arena);
+	s->redeclared_arena = NULL;
+	return same;
+}
+
+static void on_running(void *arg)
+{
+	struct gw_source *s = arg;
+
+	gw_log(GW_INFO, "source '%s' is running: plugin %s, %zu device%s, process %d", s->instance.name,
+	       s->instance.plugin, s->ndevices, s->ndevices == 1 ? "" : "s",
+	       (int)gw_child_status(s->child)->pid);
+	for (size_t i = 0; i < s->ndevices; i++) {
+		s->devices[i]->full = true;
+		if (s->devices[i]->state == GW_STATE_UNKNOWN)
+			gw_device_state_is(s->daemon, s->devices[i], GW_STATE_UNKNOWN, "starting",
+					   gw_wall_ms());
+	}
+}
+
+static void devices_unknown(struct gw_source *s)
+{
+	for (size_t i = 0; i < s->ndevices; i++) {
+		gw_normaliser_lost(s->devices[i]->normaliser);
+		gw_device_state_is(s->daemon, s->devices[i], GW_STATE_UNKNOWN, "plugin", gw_wall_ms());
+	}
+}
+
+static void on_down(void *arg, const char *reason)
+{
+	struct gw_source *s = arg;
+
+	(void)reason; /* the child has logged it */
+	gw_arena_free(s->redeclared_arena);
+	s->redeclared_arena = NULL;
+	devices_unknown(s);
+}
+
+static void on_drained(void *arg)
+{
+	(void)arg;
+}
+
+static void on_stopped(void *arg)
+{
+	struct gw_source *s = arg;
+
+	gw_daemon_gone(s->daemon);
+}
+
+const struct gw_child_ops gw_source_ops = {
+	.described = on_described, .message = on_message, .ready = on_ready, .running = on_running,
+	.drained = on_drained, .down = on_down, .stopped = on_stopped,
+};
+
+struct gw_device *gw_device_named(const struct gw_daemon *d, const char *name)
+{
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i] && strcmp(d->devices[i]->name, name) == 0)
+			return d->devices[i];
+	return NULL;
+}

@@ -1,0 +1,404 @@
+/*
+ * outlet.c - sinks: what they must know before a reading (layouts, states), deliveries to them
+ * and their acknowledgements.  What goes when is deliver.h's affair.
+ */
+#include "core/daemon.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- layouts ---- */
+
+static bool knows(struct gw_sink *s, uint32_t layout)
+{
+	return layout < s->told_n && s->told[layout];
+}
+
+static void send_stored(struct gw_sink *s, uint32_t number, const struct gw_known_layout *l,
+			const unsigned char *bytes, uint32_t size)
+{
+	struct gw_message m;
+	struct gw_err err;
+
+	if (gw_message_decode(bytes, size, FROM_CORE, &m, &err) != 0) {
+		gw_log(GW_ERROR, "layout %u in the buffer is damaged: %s", number, err.msg);
+		return;
+	}
+	if (m.type == GW_MSG_LAYOUT) {
+		m.layout.layout = number;
+		m.layout.device = l->device;
+		m.layout.current = l->current;
+		m.layout.first_seq = l->first_seq;
+		m.layout.from_seq = l->from_seq;
+	} else if (m.type == GW_MSG_LAYOUT_POINT) {
+		m.layout_point.layout = number;
+	}
+	gw_child_send(s->child, &m);
+}
+
+void gw_sink_tell_layout(struct gw_sink *s, uint32_t number)
+{
+	struct gw_daemon *d = s->daemon;
+	const struct gw_known_layout *l;
+	uint32_t size;
+
+	if (number >= d->nlayouts || !d->layouts[number].body.bytes)
+		return;
+	l = &d->layouts[number];
+	s->told = gw_grow(s->told, &s->told_n, number + 1, sizeof(*s->told));
+	s->told[number] = 1;
+	for (size_t at = 0; at + 4 <= l->body.size; at += 4 + size) {
+		memcpy(&size, l->body.bytes + at, 4);
+		if (size > l->body.size - at - 4)
+			return;
+		send_stored(s, number, l, l->body.bytes + at + 4, size);
+	}
+}
+
+/* ---- deliver's hands ---- */
+
+static int send_live(void *arg, const struct gw_reading *r)
+{
+	struct gw_sink *s = arg;
+
+	if (!knows(s, r->layout))
+		gw_sink_tell_layout(s, r->layout);
+	return gw_child_sendv(s->child, GW_MSG_LIVE, &r, 1);
+}
+
+static int send_replay(void *arg, const struct gw_reading *const *r, size_t n)
+{
+	struct gw_sink *s = arg;
+
+	for (size_t i = 0; i < n; i++)
+		if (!knows(s, r[i]->layout))
+			gw_sink_tell_layout(s, r[i]->layout);
+	return gw_child_sendv(s->child, GW_MSG_REPLAY, r, n);
+}
+
+static int send_loss(void *arg, const struct gw_loss_row *row)
+{
+	struct gw_sink *s = arg;
+	struct gw_message m = { .type = GW_MSG_LOSS };
+
+	m.loss.id = row->id;
+	m.loss.device = row->device;
+	m.loss.from = row->from;
+	m.loss.to = row->to;
+	m.loss.readings = row->readings;
+	m.loss.cause = row->cause;
+	m.loss.exact = row->exact;
+	m.loss.ts_from_ms = row->ts_from_ms;
+	m.loss.ts_to_ms = row->ts_to_ms;
+	gw_child_send(s->child, &m);
+	return 1;
+}
+
+static void got_rows(void *arg, struct gw_rows *rows, const struct gw_err *err)
+{
+	struct gw_sink *s = arg;
+
+	if (err)
+		gw_log(GW_WARNING, "backlog of sink '%s': %s", s->instance.name, err->msg);
+	gw_deliver_rows(s->deliver, rows, gw_now_us());
+	gw_sink_pump(s);
+}
+
+static void fetch(void *arg, uint64_t from_id, size_t max_rows, size_t max_bytes)
+{
+	struct gw_sink *s = arg;
+
+	gw_store_fetch(s->daemon->store, s->number, from_id, max_rows, max_bytes, got_rows, s);
+}
+
+/* So that a kill does not repeat what was acknowledged. */
+static void settled(void *arg, uint16_t device, uint64_t from, uint64_t to, int cause)
+{
+	struct gw_sink *s = arg;
+	struct gw_ring_ack ack = { .sink = s->number, .device = device, .lost = (uint32_t)(cause + 1),
+				   .from = from, .to = to };
+
+	if (gw_ring_append_ack(s->daemon->ring, &ack))
+		gw_commit_later(s->daemon);
+	else
+		gw_commit_now(s->daemon);
+}
+
+static void loss_changed(void *arg, const struct gw_loss_row *row)
+{
+	struct gw_sink *s = arg;
+
+	gw_commit_loss(s->daemon, row);
+}
+
+static uint64_t loss_id(void *arg)
+{
+	struct gw_sink *s = arg;
+
+	return s->daemon->next_loss_id++;
+}
+
+const struct gw_deliver_ops gw_outlet_ops = {
+	.live = send_live, .replay = send_replay, .loss = send_loss, .fetch = fetch, .settled = settled,
+	.loss_changed = loss_changed, .loss_id = loss_id,
+};
+
+static void on_pump_timer(void *arg)
+{
+	gw_sink_pump(arg);
+}
+
+void gw_sink_pump(struct gw_sink *s)
+{
+	int64_t now_us = gw_now_us(), again = gw_deliver_pump(s->deliver, now_us);
+	struct gw_err err;
+
+	if (again < 0)
+		return;
+	if (!s->timer)
+		s->timer = gw_on_timer(s->daemon->loop, on_pump_timer, s, &err);
+	if (s->timer)
+		gw_timer_at(s->timer, now_us + again);
+}
+
+/* ---- what it is told ---- */
+
+static bool talking(const struct gw_sink *s)
+{
+	return s->child && gw_child_status(s->child)->life == GW_LIFE_RUNNING;
+}
+
+void gw_sink_tell_state(struct gw_sink *s, const struct gw_device *dev)
+{
+	struct gw_message m = { .type = GW_MSG_DEVICE_STATE };
+
+	if (!talking(s))
+		return;
+	m.device_state.device = dev->number;
+	m.device_state.state = (uint8_t)dev->state;
+	m.device_state.ts_ms = dev->since_ms;
+	m.device_state.reason = gw_str(dev->reason);
+	gw_child_send(s->child, &m);
+}
+
+void gw_sink_tell_gone(struct gw_sink *s, const char *device)
+{
+	struct gw_message m = { .type = GW_MSG_DEVICE_GONE };
+
+	m.device_gone.name = gw_str(device);
+	if (talking(s))
+		gw_child_send(s->child, &m);
+}
+
+void gw_sink_tell_health(struct gw_sink *s, const char *json, size_t size)
+{
+	struct gw_message m = { .type = GW_MSG_HEALTH };
+
+	m.health.json = (struct gw_str){ json, (uint32_t)size };
+	if (talking(s) && s->state == GW_FAR_CONNECTED)
+		gw_child_send(s->child, &m);
+}
+
+static void tell_progress(struct gw_sink *s, const struct gw_device *dev)
+{
+	const struct gw_ranges *due = gw_deliver_due_of(s->deliver, dev->number);
+	uint64_t first_due = due ? gw_ranges_first(due) : 0;
+	uint64_t complete = (first_due ? first_due : dev->next_seq) - 1;
+	struct gw_message m = { .type = GW_MSG_PROGRESS };
+
+	if (dev->next_seq == dev->first_seq) /* nothing yet */
+		return;
+	s->progress = gw_grow(s->progress, &s->progress_n, dev->number + 1u, sizeof(*s->progress));
+	if (s->progress[dev->number] == complete)
+		return;
+	s->progress[dev->number] = complete;
+	m.progress.device = dev->number;
+	m.progress.first_seq = dev->first_seq;
+	m.progress.complete_to = complete;
+	m.progress.last = dev->next_seq - 1;
+	m.progress.ts_ms = gw_wall_ms();
+	gw_child_send(s->child, &m);
+}
+
+void gw_sink_tell_progress(struct gw_sink *s)
+{
+	if (!talking(s) || s->state != GW_FAR_CONNECTED)
+		return;
+	for (size_t i = 0; i < s->daemon->ndevices; i++)
+		if (s->daemon->devices[i])
+			tell_progress(s, s->daemon->devices[i]);
+}
+
+static void introduce(struct gw_sink *s)
+{
+	struct gw_daemon *d = s->daemon;
+	const struct gw_gateway_settings *g = &d->core.gateway;
+	struct gw_message m = { .type = GW_MSG_GATEWAY };
+	char hash[12];
+
+	snprintf(hash, sizeof(hash), "%08x", d->config_hash);
+	m.gateway.id = gw_str(g->id);
+	m.gateway.title = gw_str(g->title);
+	m.gateway.province = gw_str(g->province);
+	m.gateway.site = gw_str(g->site);
+	m.gateway.located = d->located;
+	m.gateway.lat = g->location.lat;
+	m.gateway.lon = g->location.lon;
+	m.gateway.version = gw_str(GW_VERSION);
+	m.gateway.config = gw_str(hash);
+	m.gateway.boot = gw_str(d->boot);
+	m.gateway.buffer = gw_str(d->info.buffer);
+	m.gateway.session = s->session;
+	for (size_t i = 0; i < d->ndevices; i++)
+		m.gateway.devices = (uint16_t)(m.gateway.devices + (d->devices[i] != NULL));
+	gw_child_send(s->child, &m);
+	memset(s->told, 0, s->told_n);
+	memset(s->progress, 0, s->progress_n * sizeof(*s->progress));
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i])
+			gw_sink_tell_layout(s, d->devices[i]->layout);
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i])
+			gw_sink_tell_state(s, d->devices[i]);
+}
+
+/* ---- what it says ---- */
+
+static int on_acks(struct gw_sink *s, struct gw_str block, struct gw_err *err)
+{
+	int64_t now_us = s->daemon->now_us;
+	struct gw_ack ack;
+
+	if (block.n % sizeof(ack))
+		return gw_err_set(err, GW_EPROTO, "acknowledgements of %u bytes", block.n);
+	for (uint32_t at = 0; at < block.n; at += sizeof(ack)) {
+		memcpy(&ack, block.s + at, sizeof(ack));
+		if (ack.result > GW_ACK_AGAIN || ack.what > GW_ACK_LOSS)
+			return gw_err_set(err, GW_EPROTO, "an acknowledgement of an unknown kind");
+		gw_deliver_ack(s->deliver, &ack, now_us);
+	}
+	return 0;
+}
+
+static void connected(struct gw_sink *s)
+{
+	struct gw_daemon *d = s->daemon;
+	const struct gw_reading **newest = calloc(d->ndevices + 1, sizeof(const struct gw_reading *));
+	size_t n = 0;
+
+	gw_log(GW_INFO, "sink '%s' is connected to %s", s->instance.name, s->broker);
+	for (size_t i = 0; newest && i < d->ndevices; i++)
+		if (d->devices[i]) {
+			d->devices[i]->full = true;
+			if (d->devices[i]->newest)
+				newest[n++] = d->devices[i]->newest;
+		}
+	gw_deliver_connected(s->deliver, s->window ? s->window : 1, newest, n, gw_now_us());
+	free(newest);
+	gw_sink_pump(s);
+}
+
+static void copy(char *to, size_t size, struct gw_str from)
+{
+	snprintf(to, size, "%.*s", (int)from.n, from.n ? from.s : "");
+}
+
+static int on_state(struct gw_sink *s, const struct gw_msg_sink_state *m, struct gw_err *err)
+{
+	bool changed = m->state != s->state || m->session != s->session;
+
+	if (m->state > GW_FAR_WAITING)
+		return gw_err_set(err, GW_EPROTO, "an unknown state (%u)", m->state);
+	if (changed)
+		s->since_us = gw_now_us();
+	if (m->session != s->session)
+		gw_store_session(s->daemon->store, s->number, m->session);
+	s->window = m->window;
+	s->in_flight = m->in_flight;
+	s->refused = m->refused;
+	s->session = m->session;
+	copy(s->broker, sizeof(s->broker), m->broker);
+	copy(s->reason, sizeof(s->reason), m->reason);
+	if (!changed)
+		return 0;
+	if (s->state == GW_FAR_CONNECTED) {
+		gw_deliver_disconnected(s->deliver);
+		if (m->state != GW_FAR_CONNECTED)
+			gw_log(GW_WARNING, "sink '%s' lost its connection: %s", s->instance.name, s->reason);
+	}
+	s->state = m->state;
+	if (s->state == GW_FAR_CONNECTED)
+		connected(s);
+	return 0;
+}
+
+static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
+{
+	struct gw_sink *s = arg;
+
+	switch ((unsigned)m->type) {
+	case GW_MSG_ACKS:
+		return on_acks(s, m->acks.block, err);
+	case GW_MSG_SINK_STATE:
+		return on_state(s, &m->sink_state, err);
+	case GW_MSG_PROBLEM:
+		gw_log(GW_ERROR, "sink '%s' now finds a problem: %.*s: %.*s", s->instance.name,
+		       (int)m->problem.path.n, m->problem.path.s, (int)m->problem.text.n, m->problem.text.s);
+		return 0;
+	default:
+		return gw_err_set(err, GW_EPROTO, "a sink does not say '%s'", gw_message_name(m->type));
+	}
+}
+
+/* ---- its process ---- */
+
+static bool on_described(void *arg, const struct gw_described *keys)
+{
+	(void)arg;
+	(void)keys;
+	return true;
+}
+
+static bool on_ready(void *arg, unsigned problems)
+{
+	(void)arg;
+	return problems == 0;
+}
+
+static void on_running(void *arg)
+{
+	struct gw_sink *s = arg;
+
+	gw_log(GW_INFO, "sink '%s' is running: plugin %s, process %d", s->instance.name, s->instance.plugin,
+	       (int)gw_child_status(s->child)->pid);
+	introduce(s);
+}
+
+static void on_drained(void *arg)
+{
+	gw_sink_pump(arg);
+}
+
+static void on_down(void *arg, const char *reason)
+{
+	struct gw_sink *s = arg;
+
+	gw_deliver_disconnected(s->deliver);
+	s->state = GW_FAR_WAITING;
+	s->in_flight = 0;
+	s->since_us = gw_now_us();
+	snprintf(s->reason, sizeof(s->reason), "%.150s", reason);
+}
+
+static void on_stopped(void *arg)
+{
+	struct gw_sink *s = arg;
+
+	on_down(s, "stopped");
+	gw_daemon_gone(s->daemon);
+}
+
+const struct gw_child_ops gw_sink_ops = {
+	.described = on_described, .message = on_message, .ready = on_ready, .running = on_running,
+	.drained = on_drained, .down = on_down, .stopped = on_stopped,
+};

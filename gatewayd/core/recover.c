@@ -1,0 +1,181 @@
+/*
+ * recover.c - see recover.h.
+ *
+ * After a kill the ring is there: its readings are due again or were acknowledged on it, and
+ * numbers go on behind the last of them.  After a power cut it is not: what may have been
+ * numbered beyond the last commit is declared lost, and numbers go on above the reservation.
+ */
+#include "core/recover.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- from the store ---- */
+
+static struct gw_sink *sink_numbered(struct gw_daemon *d, uint16_t number)
+{
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (d->sinks[i]->number == number)
+			return d->sinks[i];
+	return NULL;
+}
+
+static void on_device(void *arg, uint16_t device, const char *name, uint64_t first_seq, uint64_t next_seq)
+{
+	struct gw_apply *a = arg;
+
+	(void)name;
+	(void)next_seq;
+	a->first_seqs = gw_grow(a->first_seqs, &a->nfirst_seqs, device + 1u, sizeof(*a->first_seqs));
+	a->first_seqs[device] = first_seq;
+}
+
+/* Of readings made under names that are no longer configured. */
+static void on_layout(void *arg, uint32_t layout, uint16_t device, const void *body, size_t size)
+{
+	struct gw_apply *a = arg;
+	struct gw_daemon *d = a->d;
+	struct gw_known_layout *l;
+
+	d->layouts = gw_grow(d->layouts, &d->nlayouts, layout + 1, sizeof(*d->layouts));
+	l = &d->layouts[layout];
+	if (l->body.bytes)
+		return;
+	l->body.bytes = malloc(size ? size : 1);
+	if (!l->body.bytes)
+		return;
+	memcpy(l->body.bytes, body, size);
+	l->body.size = size;
+	l->device = device;
+	l->first_seq = device < a->nfirst_seqs ? a->first_seqs[device] : 0;
+}
+
+static void on_due(void *arg, uint16_t sink, uint16_t device, const struct gw_ranges *ranges)
+{
+	struct gw_apply *a = arg;
+	struct gw_sink *s = sink_numbered(a->d, sink);
+
+	if (s)
+		gw_deliver_restore(s->deliver, device, ranges);
+}
+
+static void on_loss(void *arg, const struct gw_loss_row *row)
+{
+	struct gw_apply *a = arg;
+	struct gw_sink *s = sink_numbered(a->d, row->sink);
+
+	if (row->id >= a->d->next_loss_id)
+		a->d->next_loss_id = row->id + 1;
+	if (s && row->state < 2)
+		gw_deliver_restore_loss(s->deliver, row);
+}
+
+/* ---- from the ring ---- */
+
+static struct gw_device *configured(struct gw_apply *a, uint16_t number)
+{
+	for (size_t i = 0; i < a->nsources; i++)
+		for (size_t k = 0; k < a->sources[i]->ndevices; k++)
+			if (a->sources[i]->devices[k]->number == number)
+				return a->sources[i]->devices[k];
+	return NULL;
+}
+
+static void ring_reading(struct gw_apply *a, const struct gw_reading *r, uint64_t position)
+{
+	struct gw_daemon *d = a->d;
+	struct gw_device *dev = configured(a, r->device);
+
+	if (dev && r->seq < dev->stored_next)
+		return; /* committed before the kill */
+	if (dev && r->seq >= dev->next_seq) {
+		dev->next_seq = r->seq + 1;
+		dev->next_changed = true;
+	}
+	gw_commit_reading(d, r, position);
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_deliver_due(d->sinks[i]->deliver, r->device, r->seq, r->seq);
+	a->from_ring++;
+}
+
+static void ring_ack(struct gw_apply *a, const struct gw_ring_ack *ack)
+{
+	struct gw_sink *s = sink_numbered(a->d, ack->sink);
+	struct gw_giveup g = { .device = ack->device, .from = ack->from, .to = ack->to,
+			       .cause = (enum gw_loss_cause)(ack->lost - 1), .exact = true };
+
+	if (!s)
+		return;
+	if (ack->lost && ack->lost <= GW_LOSS_CAUSES)
+		gw_deliver_give_up(s->deliver, &g);
+	else
+		gw_deliver_settle(s->deliver, ack->device, ack->from, ack->to);
+}
+
+static void walk_ring(struct gw_apply *a)
+{
+	struct gw_daemon *d = a->d;
+	uint64_t at = gw_ring_tail(d->ring), position = at, end = gw_ring_head(d->ring);
+	const struct gw_reading *r;
+	struct gw_ring_ack ack;
+	enum gw_ring_kind kind;
+	bool damaged = false;
+
+	while (position < end && gw_ring_next(d->ring, &at, &kind, &r, &ack, &damaged)) {
+		if (kind == GW_RING_READING)
+			ring_reading(a, r, position);
+		else if (kind == GW_RING_ACK)
+			ring_ack(a, &ack);
+		position = at;
+	}
+	if (damaged)
+		gw_log(GW_ERROR, "the ring was damaged: what lay behind is lost");
+	if (a->from_ring)
+		gw_log(GW_INFO, "%zu readings of the former process were recovered from memory", a->from_ring);
+}
+
+/* Without a ring: numbers that may have been given and are gone. */
+static void declare_gap(struct gw_apply *a, struct gw_device *dev, const struct gw_registration *r)
+{
+	struct gw_daemon *d = a->d;
+
+	if (!r->gap_from)
+		return;
+	gw_log(GW_WARNING, "device '%s': up to %llu numbers may have been lost in a power cut", dev->name,
+	       (unsigned long long)(r->gap_to - r->gap_from + 1));
+	for (size_t i = 0; i < d->nsinks; i++) {
+		struct gw_giveup g = { .device = dev->number, .from = r->gap_from, .to = r->gap_to,
+				       .cause = GW_LOSS_POWER_CUT, .exact = false };
+
+		gw_deliver_due(d->sinks[i]->deliver, dev->number, r->gap_from, r->gap_to);
+		gw_deliver_give_up(d->sinks[i]->deliver, &g);
+	}
+	dev->next_seq = dev->stored_next = r->gap_to + 1;
+	dev->next_changed = true;
+}
+
+static void visited(void *arg, const struct gw_err *err)
+{
+	struct gw_apply *a = arg;
+	size_t n = 0;
+
+	if (err) {
+		gw_recovered(a, err);
+		return;
+	}
+	if (a->d->ring_found)
+		walk_ring(a);
+	else
+		for (size_t i = 0; i < a->nsources; i++)
+			for (size_t k = 0; k < a->sources[i]->ndevices; k++, n++)
+				declare_gap(a, a->sources[i]->devices[k], &a->devices[n]);
+	gw_recovered(a, NULL);
+}
+
+void gw_recover(struct gw_apply *a)
+{
+	a->d->next_loss_id = 1;
+	gw_store_visit(a->d->store, &(struct gw_store_visitor){
+					    .arg = a, .device = on_device, .layout = on_layout,
+					    .due = on_due, .loss = on_loss, .done = visited });
+}

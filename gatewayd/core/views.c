@@ -1,0 +1,373 @@
+/*
+ * views.c - what the control socket and `health` show, as JSON documents of the contract.
+ * Looks only; changes nothing.
+ */
+#include "core/views.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/number.h"
+
+/* jansson writes 17 digits for 230.1; a text that begins with \1 leaves gw_view_text() as
+ * the number behind it.  No other text has control characters. */
+static json_t *exact(const char *digits, size_t n)
+{
+	char text[GW_NUMBER_MAX + 2] = "\1";
+
+	memcpy(text + 1, digits, n);
+	return json_stringn(text, n + 1);
+}
+
+char *gw_view_text(const json_t *doc)
+{
+	static const char mark[] = "\"\\u0001";
+	char *text = json_dumps(doc, JSON_COMPACT), *from = text, *to = text;
+
+	while (text && *from) {
+		if (strncmp(from, mark, sizeof(mark) - 1) != 0) {
+			*to++ = *from++;
+			continue;
+		}
+		for (from += sizeof(mark) - 1; *from != '"'; from++)
+			*to++ = *from;
+		from++;
+	}
+	if (text)
+		*to = '\0';
+	return text;
+}
+
+static json_t *real(double v)
+{
+	char digits[GW_NUMBER_MAX];
+
+	return exact(digits, gw_put_f64(digits, v));
+}
+
+/* JSON readers round integers beyond 2^53: those travel as text. */
+static json_t *integer(uint64_t magnitude, bool negative)
+{
+	char text[32];
+
+	if (magnitude <= 1ULL << 53)
+		return json_integer(negative ? -(json_int_t)magnitude : (json_int_t)magnitude);
+	snprintf(text, sizeof(text), "%s%llu", negative ? "-" : "", (unsigned long long)magnitude);
+	return json_string(text);
+}
+
+json_t *gw_view_value(const struct gw_device *dev, unsigned point, const struct gw_value *v)
+{
+	char digits[GW_NUMBER_MAX];
+
+	switch (v->kind) {
+	case GW_BOOL:
+		return json_boolean(v->b);
+	case GW_I64:
+		return integer(v->i < 0 ? 0 - (uint64_t)v->i : (uint64_t)v->i, v->i < 0);
+	case GW_U64:
+		return integer(v->u, false);
+	case GW_F32:
+		return exact(digits, gw_put_f32(digits, (float)v->f));
+	case GW_F64:
+		return real(v->f);
+	case GW_TEXT:
+		return json_stringn(v->text, v->length);
+	case GW_ENUM:
+		return json_string(gw_normaliser_label(dev->normaliser, point, v->label));
+	case GW_NONE:
+	case GW_KINDS:
+		break;
+	}
+	return json_null();
+}
+
+json_t *gw_view_reading(const struct gw_device *dev, const struct gw_reading *r)
+{
+	json_t *values = json_object(), *quality = json_object();
+
+	for (unsigned i = 0; i < r->count; i++) {
+		unsigned point = gw_tag_index(gw_reading_ctags(r)[i]);
+		struct gw_value v = gw_reading_value(r, i);
+		const char *name = dev->points[point].name;
+
+		if (v.kind != GW_NONE)
+			json_object_set_new(values, name, gw_view_value(dev, point, &v));
+		if (v.reason != GW_GOOD)
+			json_object_set_new(quality, name, json_string(gw_reason_name(v.reason)));
+	}
+	json_t *doc = json_pack("{s:s, s:I, s:I, s:o}", "device", dev->name, "seq", (json_int_t)r->seq, "ts",
+				(json_int_t)r->ts_ms, "values", values);
+
+	if (json_object_size(quality))
+		json_object_set_new(doc, "quality", quality);
+	else
+		json_decref(quality);
+	return doc;
+}
+
+/* ---- sources, sinks, devices, points ---- */
+
+static json_t *source(const struct gw_source *s)
+{
+	const struct gw_child_status *st = gw_child_status(s->child);
+	uint32_t load = 0;
+
+	for (size_t i = 0; i < s->ndevices; i++)
+		if (s->devices[i]->load_permille > load)
+			load = s->devices[i]->load_permille;
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:o, s:I}", "name", s->instance.name, "plugin",
+			 s->instance.plugin, "state", gw_life_name(st->life), "pid", (int)st->pid, "restarts",
+			 (int)st->restarts, "reason", st->reason, "load", real(load / 1000.0), "since",
+			 (json_int_t)(gw_wall_ms() - (gw_now_us() - st->since_us) / 1000));
+}
+
+json_t *gw_view_sources(struct gw_daemon *d)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->nsources; i++)
+		json_array_append_new(list, source(d->sources[i]));
+	return list;
+}
+
+static const char *sink_state(const struct gw_sink *s)
+{
+	static const char *const far[] = { "connecting", "connected", "waiting" };
+	enum gw_life life = gw_child_status(s->child)->life;
+
+	return life == GW_LIFE_RUNNING ? far[s->state] : gw_life_name(life);
+}
+
+static json_t *sink(const struct gw_sink *s, int64_t oldest_ms)
+{
+	struct gw_deliver_stats st = gw_deliver_stats(s->deliver);
+	const struct gw_child_status *child = gw_child_status(s->child);
+	const char *reason = *s->reason ? s->reason : child->reason;
+	json_t *doc = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:I, s:i, s:i}", "name",
+				s->instance.name, "plugin", s->instance.plugin, "state", sink_state(s),
+				"broker", s->broker, "backlog", (json_int_t)st.backlog, "in_flight",
+				(json_int_t)st.in_flight, "refused", (json_int_t)s->refused, "window",
+				(int)s->window, "reason", s->state == GW_FAR_CONNECTED ? "" : reason,
+				"session", (json_int_t)s->session, "pid", (int)child->pid, "restarts",
+				(int)child->restarts);
+
+	if (st.backlog && oldest_ms)
+		json_object_set_new(doc, "oldest_ts", json_integer(oldest_ms));
+	if (st.parked)
+		json_object_set_new(doc, "parked", json_integer(st.parked));
+	return doc;
+}
+
+json_t *gw_view_sinks(struct gw_daemon *d)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->nsinks; i++)
+		json_array_append_new(list, sink(d->sinks[i], d->last_commit.oldest_ts_ms));
+	return list;
+}
+
+static const char *device_state(const struct gw_device *dev)
+{
+	static const char *const names[] = { "unknown", "online", "offline" };
+
+	return names[dev->state];
+}
+
+json_t *gw_view_devices(struct gw_daemon *d)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->ndevices; i++) {
+		const struct gw_device *dev = d->devices[i];
+
+		if (!dev)
+			continue;
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "name", dev->name,
+					"source", dev->source, "state", device_state(dev), "reason",
+					dev->reason, "since", (json_int_t)dev->since_ms, "last_ts",
+					(json_int_t)dev->last_ts_ms, "requests", (json_int_t)dev->requests,
+					"overruns", (json_int_t)(dev->overruns + dev->dropped), "title",
+					dev->title));
+	}
+	return list;
+}
+
+static json_t *point(const struct gw_device *dev, unsigned i)
+{
+	const struct gw_point *p = &dev->points[i];
+	struct gw_value v = { .kind = GW_NONE };
+	int64_t mono_ms = 0;
+	bool seen = gw_normaliser_latest(dev->normaliser, i, &v, &mono_ms);
+	const char *quality = seen ? gw_reason_name(v.reason) : "starting";
+
+	if (dev->state == GW_STATE_UNKNOWN)
+		quality = dev->reason;
+	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:o}", "device", dev->name, "point", p->name,
+			 "value", seen ? gw_view_value(dev, i, &v) : json_null(), "unit", p->unit, "symbol",
+			 p->symbol, "quality", quality, "age_ms",
+			 seen ? json_integer(gw_now_us() / 1000 - mono_ms) : json_null());
+}
+
+json_t *gw_view_points(struct gw_daemon *d, const struct gw_device *only)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i] && (!only || only == d->devices[i]))
+			for (unsigned p = 0; p < d->devices[i]->npoints; p++)
+				json_array_append_new(list, point(d->devices[i], p));
+	return list;
+}
+
+/* ---- buffer, health, status ---- */
+
+int64_t gw_horizon_s(uint64_t bytes, struct gw_device *const *devices, size_t n)
+{
+	uint64_t an_hour = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (devices[i])
+			an_hour += gw_device_rate(devices[i]) * gw_device_reading_bytes(devices[i]);
+	return an_hour ? (int64_t)((double)bytes / (double)an_hour * 3600.0) : 0;
+}
+
+static uint64_t written_mib(void)
+{
+	uint64_t bytes = 0;
+	char line[128];
+	FILE *f = fopen("/proc/self/io", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "write_bytes: %lu", &bytes) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return bytes >> 20;
+}
+
+static json_t *buffer(struct gw_daemon *d)
+{
+	uint64_t backlog_bytes = 0; /* what must stay; history gives way */
+	int64_t horizon;
+
+	for (size_t i = 0; i < d->nsinks; i++) {
+		struct gw_deliver_stats st = gw_deliver_stats(d->sinks[i]->deliver);
+		uint64_t share = d->last_commit.readings
+					 ? d->last_commit.bytes / d->last_commit.readings * st.backlog
+					 : 0;
+
+		if (share > backlog_bytes)
+			backlog_bytes = share;
+	}
+	horizon = gw_horizon_s((uint64_t)d->core.buffer.max_size > backlog_bytes
+				       ? (uint64_t)d->core.buffer.max_size - backlog_bytes
+				       : 0,
+			       d->devices, d->ndevices);
+	json_t *doc = json_pack("{s:I, s:I, s:I, s:I}", "readings", (json_int_t)d->last_commit.readings,
+				"bytes", (json_int_t)d->last_commit.bytes, "oldest_ts",
+				(json_int_t)d->last_commit.oldest_ts_ms, "horizon_s", (json_int_t)horizon);
+
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (d->sinks[i]->state != GW_FAR_CONNECTED && horizon) {
+			json_object_set_new(doc, "exhausted_at", json_integer(gw_wall_ms() + horizon * 1000));
+			break;
+		}
+	return doc;
+}
+
+json_t *gw_view_buffer(struct gw_daemon *d)
+{
+	json_t *doc = buffer(d);
+	const struct gw_buffer_settings *b = &d->core.buffer;
+
+	json_object_update_new(
+		doc, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:{s:s, s:I, s:I}, s:o, s:s}", "path", b->path,
+			       "max_size", (json_int_t)b->max_size, "free",
+			       (json_int_t)d->last_commit.free_bytes, "history_ms", (json_int_t)b->history_ms,
+			       "sync_ms", (json_int_t)b->sync_ms, "disk_written_mib",
+			       (json_int_t)written_mib(), "ring", "path", b->ring.path, "size",
+			       (json_int_t)gw_ring_size(d->ring), "used",
+			       (json_int_t)(gw_ring_size(d->ring) - gw_ring_room(d->ring)),
+			       "last_commit_ms", real((double)d->last_commit.took_us / 1000.0), "error",
+			       d->store_error));
+	return doc;
+}
+
+static long rss_kb(void)
+{
+	long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f) {
+		if (fscanf(f, "%*d %ld", &pages) != 1)
+			pages = 0;
+		fclose(f);
+	}
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static json_t *health_sources(struct gw_daemon *d)
+{
+	json_t *doc = json_object();
+
+	for (size_t i = 0; i < d->nsources; i++) {
+		struct gw_source *s = d->sources[i];
+		json_t *one = source(s);
+		uint64_t overruns = 0;
+
+		for (size_t n = 0; n < s->ndevices; n++)
+			overruns += s->devices[n]->overruns + s->devices[n]->dropped;
+		json_object_set_new(doc, s->instance.name,
+				    json_pack("{s:O, s:O, s:O, s:I}", "state", json_object_get(one, "state"),
+					      "restarts", json_object_get(one, "restarts"), "load",
+					      json_object_get(one, "load"), "overruns", (json_int_t)overruns));
+		json_decref(one);
+	}
+	return doc;
+}
+
+static json_t *health_sinks(struct gw_daemon *d)
+{
+	json_t *doc = json_object();
+
+	for (size_t i = 0; i < d->nsinks; i++) {
+		json_t *one = sink(d->sinks[i], d->last_commit.oldest_ts_ms);
+
+		json_object_del(one, "name");
+		json_object_del(one, "plugin");
+		json_object_set_new(doc, d->sinks[i]->instance.name, one);
+	}
+	return doc;
+}
+
+json_t *gw_view_health(struct gw_daemon *d)
+{
+	return json_pack("{s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o}", "ts", (json_int_t)gw_wall_ms(), "uptime_s",
+			 (json_int_t)((gw_now_us() - d->started_us) / 1000000), "clock",
+			 d->clock_synced ? "synced" : "unsynced", "rss_kb", (json_int_t)rss_kb(),
+			 "disk_written_mib", (json_int_t)written_mib(), "buffer", buffer(d), "sources",
+			 health_sources(d), "sinks", health_sinks(d));
+}
+
+json_t *gw_view_status(struct gw_daemon *d)
+{
+	static const char *const phases[] = { "starting", "running", "stopping" };
+	int states[3] = { 0 };
+	char hash[12];
+
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i])
+			states[d->devices[i]->state]++;
+	snprintf(hash, sizeof(hash), "%08x", d->config_hash);
+	return json_pack("{s:s, s:s?, s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:{s:i, s:i, s:i}}", "gateway",
+			 d->core.gateway.id, "title", d->core.gateway.title, "version", GW_VERSION, "uptime_s",
+			 (json_int_t)((gw_now_us() - d->started_us) / 1000000), "state", phases[d->phase],
+			 "config", d->file, "config_hash", hash, "clock",
+			 d->clock_synced ? "synced" : "unsynced", "buffer", gw_view_buffer(d), "sources",
+			 gw_view_sources(d), "sinks", gw_view_sinks(d), "devices", "online",
+			 states[GW_STATE_ONLINE], "offline", states[GW_STATE_OFFLINE], "unknown",
+			 states[GW_STATE_UNKNOWN]);
+}
