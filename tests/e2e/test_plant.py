@@ -124,6 +124,8 @@ class DemoPlant(PlantTest):
     def test_what_no_client_would_send_is_refused_too(self):
         cases = [
             (b"\x03\x00\x00\x00\x7e", b"\x83\x03"),          # 126 registers
+            (b"\x04\x00\x00\x00\x7e", b"\x84\x03"),
+            (b"\x05\x00\x00\x12\x00", b"\x85\x03"),
             (b"\x01\x00\x00\x07\xd1", b"\x81\x03"),          # 2001 bits
             (b"\x03\x00\x00\x00\x00", b"\x83\x03"),          # none
             (b"\x05\x00\x00\x12\x34", b"\x85\x03"),          # a coil is FF00 or 0000
