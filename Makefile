@@ -23,7 +23,7 @@ comma := ,
 
 # ---- what is built from what: folders are rooms, main.c is a program's start ----
 sources = $(filter-out %/main.c,$(wildcard $(1)/*.c))
-objects = $(patsubst %.c,$(B)/%.o,$(1))
+objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 PLUGINS := $(notdir $(patsubst %/,%,$(wildcard plugins/*/)))
 BASE := $(call objects,$(call sources,gatewayd/base))
@@ -42,7 +42,7 @@ TESTS := $(TEST_SOURCES:%.c=$(B)/%)
 .PHONY: all clean
 all: $(PROGRAMS) $(B)/plant
 
-$(B)/%.o: %.c
+$(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC  $<"
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -54,7 +54,7 @@ $(B)/libcore.a: $(CORE)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-$(B)/gatewayd: $(B)/gatewayd/core/main.o $(B)/libcore.a $(B)/libbase.a
+$(B)/gatewayd: $(B)/obj/gatewayd/core/main.o $(B)/libcore.a $(B)/libbase.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_core) $(LIBS_base)
 $(B)/gatewayctl: $(call objects,$(wildcard gatewayd/ctl/*.c)) $(B)/libbase.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_ctl) $(LIBS_base)
@@ -66,20 +66,24 @@ define plugin
 $(B)/lib$(1).a: $$(call objects,$$(call sources,plugins/$(1)))
 	@rm -f $$@
 	$$(AR) rcs $$@ $$^
-$(B)/plugins/$(1): $(B)/plugins/$(1)/main.o $(B)/lib$(1).a $(B)/libbase.a
+$(B)/plugins/$(1): $(B)/obj/plugins/$(1)/main.o $(B)/lib$(1).a $(B)/libbase.a
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@.new $$^ $$(LIBS_$(1)) $$(LIBS_base) && mv $$@.new $$@
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin,$(p))))
 
 # a test: its own file, the room it tests, and the base
-$(B)/tests/base/test_%: $(B)/tests/base/test_%.o $(B)/libbase.a
+$(B)/tests/base/test_%: $(B)/obj/tests/base/test_%.o $(B)/libbase.a
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_base)
-$(B)/tests/core/test_%: $(B)/tests/core/test_%.o $(B)/libcore.a $(B)/libbase.a
+$(B)/tests/core/test_%: $(B)/obj/tests/core/test_%.o $(B)/libcore.a $(B)/libbase.a
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_core) $(LIBS_base)
-$(B)/tests/modbus/test_%: $(B)/tests/modbus/test_%.o $(B)/libmodbus.a $(B)/libbase.a
+$(B)/tests/modbus/test_%: $(B)/obj/tests/modbus/test_%.o $(B)/libmodbus.a $(B)/libbase.a
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_modbus) $(LIBS_base)
-$(B)/tests/mqtt/test_%: $(B)/tests/mqtt/test_%.o $(B)/libmqtt.a $(B)/libbase.a
+$(B)/tests/mqtt/test_%: $(B)/obj/tests/mqtt/test_%.o $(B)/libmqtt.a $(B)/libbase.a
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_mqtt) $(LIBS_base)
 
 .PHONY: tests
