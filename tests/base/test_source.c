@@ -4,6 +4,7 @@
  */
 #include "tests/base/fake_core.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -602,31 +603,126 @@ static void a_tree_that_lies_is_refused(void **state)
 
 /* ---- as a program ---- */
 
-static int exit_code_of(int argc, char *argv[])
+static int dance(int argc, char *argv[])
 {
+	printf("%s %s\n", argv[0], argc > 1 ? argv[1] : "");
+	return 42;
+}
+
+static const struct gw_tool tools[] = {
+	{ "dance STYLE", "Moves.", dance },
+	{ NULL, NULL, NULL },
+};
+
+/* What the program writes, and its exit code behind it. */
+static const char *by_hand(int argc, char *argv[])
+{
+	static char text[4096];
+	struct gw_source_plugin def = test_source;
+	int fds[2], status;
+	size_t n = 0;
+	ssize_t got;
+
+	assert_int_equal(pipe(fds), 0);
 	pid_t pid = fork();
-	int status;
 
 	if (pid == 0) {
-		freopen("/dev/null", "w", stdout);
-		freopen("/dev/null", "w", stderr);
-		_exit(gw_source_main(&test_source, argc, argv));
+		def.tools = tools;
+		dup2(fds[1], STDOUT_FILENO);
+		dup2(fds[1], STDERR_FILENO);
+		status = gw_source_main(&def, argc, argv);
+		fflush(stdout);
+		_exit(status);
 	}
+	close(fds[1]);
+	while ((got = read(fds[0], text + n, sizeof(text) - 16 - n)) > 0)
+		n += (size_t)got;
+	close(fds[0]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	snprintf(text + n, sizeof(text) - n, "= %d", WEXITSTATUS(status));
+	return text;
 }
+
+#define USAGE "Usage:\n  test --help | --version\n  test dance STYLE\n      Moves.\n"
 
 static void by_hand_it_explains_itself(void **state)
 {
 	char *help[] = { "test", "--help", NULL }, *version[] = { "test", "--version", NULL },
-	     *none[] = { "test", NULL }, *unknown[] = { "test", "dance", NULL };
+	     *none[] = { "test", NULL }, *unknown[] = { "test", "sing", NULL },
+	     *tool[] = { "test", "dance", "tango", NULL };
 
 	(void)state;
-	assert_int_equal(exit_code_of(2, help), 0);
-	assert_int_equal(exit_code_of(2, version), 0);
-	assert_int_equal(exit_code_of(1, none), 2);
-	assert_int_equal(exit_code_of(2, unknown), 2);
+	assert_string_equal(by_hand(2, help),
+		"test 7 - A source for tests.\n\n"
+		"A plugin of gatewayd: the daemon starts it where the configuration says\n"
+		"`plugin: test`.  By hand it only runs its tools.\n\n" USAGE
+		"\nKeys of a source:\n"
+		"  connection         text, default none\n"
+		"                     Where it is.\n"
+		"  serial             section\n"
+		"                     Its line.\n"
+		"\nKeys of a serial:\n"
+		"  baud               integer, default 9600\n"
+		"                     Bits a second.\n"
+		"\nKeys of a device:\n"
+		"  unit_id            integer, required\n"
+		"                     Its number.\n"
+		"  connection         text\n"
+		"                     Where it is.\n"
+		"\nKeys of a point:\n"
+		"  address            integer, required\n"
+		"                     Where it is.\n"
+		"  type               u16|text, default u16\n"
+		"                     What it is.\n"
+		"= 0");
+	assert_string_equal(by_hand(2, version), "test 7\n= 0");
+	assert_string_equal(by_hand(1, none), USAGE "= 2");
+	assert_string_equal(by_hand(2, unknown), "test: there is no tool 'sing'\n" USAGE "= 2");
+	assert_string_equal(by_hand(3, tool), "dance tango\n= 42");
+}
+
+static void a_wrong_link_is_an_error_and_no_crash(void **state)
+{
+	char *none[] = { "test", NULL };
+
+	(void)state;
+	setenv("GATEWAYD_LINK", "three", 1);
+	assert_string_equal(by_hand(1, none), "<3>GATEWAYD_LINK: 'three' is not a whole number\n= 1");
+	setenv("GATEWAYD_LINK", "77", 1);
+	assert_string_equal(by_hand(1, none), "<3>GATEWAYD_LINK: descriptor 77: Bad file descriptor\n= 1");
+	unsetenv("GATEWAYD_LINK");
+}
+
+/* The whole program over a real process: main() to the end. */
+static void a_process_with_a_link_ends_with_its_core(void **state)
+{
+	struct fake_core c;
+	char *argv[] = { "test", NULL }, number[16];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	seen = (struct seen){ 0 };
+	fake_core_open(&c);
+	pid = fork();
+	if (pid == 0) {
+		close(c.fds[1]);
+		snprintf(number, sizeof(number), "%d", c.fds[0]);
+		setenv("GATEWAYD_LINK", number, 1);
+		_exit(gw_source_main(&test_source, 1, argv));
+	}
+	assert_int_equal(fake_core_configure(&c, "pumps", two_points), 0);
+	kill(pid, SIGINT); /* is not for us */
+	fake_core_start(&c, gw_now_us());
+	assert_int_equal(fake_core_reading(&c)->count, 2);
+	close(c.fds[0]);
+	c.fds[0] = open("/dev/null", O_RDONLY);
+	fake_core_hang_up(&c);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	fake_core_close(&c);
 }
 
 #define WITH_CORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -655,6 +751,8 @@ int main(void)
 		cmocka_unit_test(a_core_that_breaks_the_protocol_is_left_with_1),
 		cmocka_unit_test(a_tree_that_lies_is_refused),
 		cmocka_unit_test(by_hand_it_explains_itself),
+		cmocka_unit_test(a_wrong_link_is_an_error_and_no_crash),
+		cmocka_unit_test(a_process_with_a_link_ends_with_its_core),
 	};
 
 	return cmocka_run_group_tests_name("source", tests, NULL, NULL);

@@ -1,0 +1,387 @@
+/*
+ * sink.c - the role of a sink: layouts, readings and news in; what goes out is in
+ * sink_out.c.  See gatewayd/plugin.h.
+ *
+ * The core is trusted to be right about readings, but a block that does not fit its
+ * layout would be an access out of bounds in the sink, so each is checked.
+ */
+#include "base/sink_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/keys.h"
+#include "base/log.h"
+#include "base/runtime.h"
+#include "base/text.h"
+
+enum {
+	REPLAY_MAX = 100, /* readings of one message */
+	STOP_US = 5000000, /* for goodbye to the far end */
+};
+
+/* ---- in: gateway and layouts ---- */
+
+static const char *copy(struct gw_plugin *p, struct gw_str text)
+{
+	char *out = gw_arena_alloc(p->arena, (size_t)text.n + 1);
+
+	if (text.n > 0)
+		memcpy(out, text.s, text.n);
+	return out;
+}
+
+/* The plugin starts when it knows every device there is. */
+static int start_when_complete(struct gw_plugin *p)
+{
+	struct sink *s = p->side;
+	struct gw_err err;
+
+	if (s->started || !s->has_gateway || s->current < s->gateway.devices)
+		return 0;
+	s->started = true;
+	if (s->def->start && s->def->start(s->self, p->loop, &s->gateway, &err) < 0) {
+		s->started = false;
+		gw_plugin_fail(p, &err);
+	}
+	return 0;
+}
+
+static int on_gateway(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	struct sink *s = p->side;
+	const struct gw_msg_gateway *g = &m->gateway;
+
+	(void)err;
+	s->gateway = (struct gw_gateway_info){
+		.id = copy(p, g->id), .title = copy(p, g->title), .province = copy(p, g->province),
+		.site = copy(p, g->site), .version = copy(p, g->version), .config = copy(p, g->config),
+		.boot = copy(p, g->boot), .buffer = copy(p, g->buffer), .located = g->located,
+		.lat = g->lat, .lon = g->lon, .session = g->session, .devices = g->devices,
+	};
+	s->has_gateway = true;
+	return start_when_complete(p);
+}
+
+static int layout_done(struct gw_plugin *p, struct gw_layout *l)
+{
+	struct sink *s = p->side;
+
+	s->current += l->current;
+	if (s->def->layout)
+		s->def->layout(s->self, l);
+	return start_when_complete(p);
+}
+
+static int on_layout(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	struct sink *s = p->side;
+	struct gw_layout *l;
+	int done = gw_layouts_begin(s->layouts, &m->layout, &l, err);
+
+	return done < 1 ? done : layout_done(p, l);
+}
+
+static int on_layout_point(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	struct sink *s = p->side;
+	struct gw_layout *l;
+	int done = gw_layouts_point(s->layouts, &m->layout_point, &l, err);
+
+	return done < 1 ? done : layout_done(p, l);
+}
+
+/* ---- in: readings ---- */
+
+/* Labels are looked up by the sink, so they have to be there. */
+static const char *check_labels(const struct gw_layout *l, const struct gw_reading *r)
+{
+	const uint32_t *tags = gw_reading_ctags(r);
+	const uint64_t *slots = gw_reading_cslots(r);
+
+	for (unsigned i = 0; i < r->count; i++)
+		if (gw_tag_kind(tags[i]) == GW_ENUM && slots[i] >= l->points[gw_tag_index(tags[i])].nlabels)
+			return "a label that its layout does not have";
+	return NULL;
+}
+
+static const struct gw_layout *layout_of(const struct sink *s, const struct gw_reading *r, size_t left,
+					 struct gw_err *err)
+{
+	const struct gw_layout *l;
+	const char *wrong;
+
+	if (left < sizeof(*r) || r->size < sizeof(*r) || r->size > left) {
+		gw_err_set(err, GW_EPROTO, "a reading is cut off");
+		return NULL;
+	}
+	l = gw_layouts_find(s->layouts, r->layout);
+	if (!l || l->device != r->device) {
+		gw_err_set(err, GW_EPROTO, "a reading of device %u names layout %u, which was not given for it",
+			   r->device, r->layout);
+		return NULL;
+	}
+	wrong = gw_reading_check(r, r->size, l->npoints);
+	if (!wrong)
+		wrong = check_labels(l, r);
+	if (!wrong)
+		return l;
+	gw_err_set(err, GW_EPROTO, "a reading of %s: %s", l->name, wrong);
+	return NULL;
+}
+
+static int deliver(struct gw_plugin *p, struct gw_str block, bool live, struct gw_err *err)
+{
+	struct sink *s = p->side;
+	const struct gw_reading *readings[REPLAY_MAX];
+	const struct gw_layout *layouts[REPLAY_MAX];
+	size_t n = 0, most = live ? 1 : REPLAY_MAX;
+
+	if (!s->started)
+		return gw_err_set(err, GW_EPROTO, "readings came before the layouts of all devices");
+	for (size_t at = 0; at < block.n; at += readings[n++]->size) {
+		if (n == most)
+			return gw_err_set(err, GW_EPROTO, "more than %zu readings in one message", most);
+		readings[n] = (const struct gw_reading *)(const void *)(block.s + at);
+		layouts[n] = layout_of(s, readings[n], block.n - at, err);
+		if (!layouts[n])
+			return -1;
+		if (readings[n]->device != readings[0]->device)
+			return gw_err_set(err, GW_EPROTO, "readings of two devices in one message");
+	}
+	if (n == 0)
+		return gw_err_set(err, GW_EPROTO, "a message without a reading");
+	s->def->readings(s->self, live, layouts, readings, n);
+	return 0;
+}
+
+static int on_live(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	return deliver(p, m->live.block, true, err);
+}
+
+static int on_replay(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	return deliver(p, m->replay.block, false, err);
+}
+
+/* ---- in: news of devices ---- */
+
+static const struct gw_layout *known_device(struct gw_plugin *p, unsigned device, struct gw_err *err)
+{
+	const struct gw_layout *l = gw_layouts_of(((struct sink *)p->side)->layouts, device);
+
+	if (!l)
+		gw_err_set(err, GW_EPROTO, "news of device %u came before its layout", device);
+	return l;
+}
+
+static int on_device_state(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	struct sink *s = p->side;
+	const struct gw_msg_device_state *d = &m->device_state;
+	const struct gw_layout *l = known_device(p, d->device, err);
+	char reason[256];
+
+	if (!l)
+		return -1;
+	if (d->state > GW_STATE_OFFLINE)
+		return gw_err_set(err, GW_EPROTO, "device %s is in the unknown state %u", l->name, d->state);
+	gw_escape(reason, sizeof(reason), d->reason.n ? d->reason.s : "", d->reason.n);
+	if (s->def->device_state)
+		s->def->device_state(s->self, l, (enum gw_device_state)d->state, d->ts_ms, reason);
+	return 0;
+}
+
+static int on_device_gone(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	struct sink *s = p->side;
+	const char *name = copy(p, m->device_gone.name);
+
+	(void)err;
+	gw_layouts_gone(s->layouts, name);
+	if (s->def->device_gone)
+		s->def->device_gone(s->self, name);
+	return 0;
+}
+
+static int on_loss(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	static const char *const causes[] = { "buffer_full", "expired", "damaged", "power_cut",
+					      "overload", "refused", "too_large" };
+	_Static_assert(sizeof(causes) / sizeof(causes[0]) == GW_LOSS_CAUSES, "one word for each cause");
+	struct sink *s = p->side;
+	const struct gw_msg_loss *lost = &m->loss;
+	const struct gw_layout *l = known_device(p, lost->device, err);
+
+	if (!l)
+		return -1;
+	if (lost->cause >= GW_LOSS_CAUSES)
+		return gw_err_set(err, GW_EPROTO, "a loss has the unknown cause %u", lost->cause);
+	if (!s->def->loss) {
+		gw_sink_ack_loss(p, lost->id, GW_DONE, 1);
+		return 0;
+	}
+	s->def->loss(s->self, l, &(struct gw_loss){
+		.id = lost->id, .from = lost->from, .to = lost->to, .readings = lost->readings,
+		.cause = causes[lost->cause], .exact = lost->exact,
+		.ts_from_ms = lost->ts_from_ms, .ts_to_ms = lost->ts_to_ms });
+	return 0;
+}
+
+static int on_progress(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	struct sink *s = p->side;
+	const struct gw_layout *l = known_device(p, m->progress.device, err);
+
+	if (!l)
+		return -1;
+	if (s->def->progress)
+		s->def->progress(s->self, l, &(struct gw_progress){
+			.first_seq = m->progress.first_seq, .complete_to = m->progress.complete_to,
+			.last = m->progress.last, .ts_ms = m->progress.ts_ms });
+	return 0;
+}
+
+static int on_health(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	struct sink *s = p->side;
+
+	(void)err;
+	if (s->def->health)
+		s->def->health(s->self, m->health.json.s, m->health.json.n);
+	return 0;
+}
+
+static int message(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	static int (*const handlers[GW_MSG_TYPES])(struct gw_plugin *, const struct gw_message *,
+						   struct gw_err *) = {
+		[GW_MSG_GATEWAY] = on_gateway, [GW_MSG_LAYOUT] = on_layout,
+		[GW_MSG_LAYOUT_POINT] = on_layout_point, [GW_MSG_DEVICE_STATE] = on_device_state,
+		[GW_MSG_DEVICE_GONE] = on_device_gone, [GW_MSG_LIVE] = on_live,
+		[GW_MSG_REPLAY] = on_replay, [GW_MSG_LOSS] = on_loss,
+		[GW_MSG_PROGRESS] = on_progress, [GW_MSG_HEALTH] = on_health,
+	};
+
+	if (handlers[m->type])
+		return handlers[m->type](p, m, err);
+	return gw_err_set(err, GW_EPROTO, "%s is for a source", gw_message_name(m->type));
+}
+
+/* ---- configuration, start and end ---- */
+
+static void configure(struct gw_plugin *p, const struct gw_node *root)
+{
+	struct sink *s = p->side;
+	struct gw_table table = s->def->sink ? *s->def->sink : gw_sink_table;
+	struct gw_err err = { 0 };
+
+	table.also = s->def->sink ? &gw_sink_table : NULL;
+	s->config = (struct gw_sink_config){ .name = p->own_name, .node = root,
+					     .own = gw_arena_alloc(p->arena, table.size + 1) };
+	if (gw_config_load(p->arena, &table, root, "", s->config.own, &p->problems) > 0)
+		return;
+	if (s->def->configure(p, &s->config, &s->self, &err) < 0)
+		gw_problem(&p->problems, err.at.file ? &err.at : &root->place, "", "%s", err.msg);
+}
+
+static int start(struct gw_plugin *p, int64_t epoch_us, struct gw_err *err)
+{
+	(void)p;
+	(void)epoch_us;
+	(void)err;
+	return 0; /* GATEWAY and the layouts come first */
+}
+
+static void turn(struct gw_plugin *p)
+{
+	if (gw_outbox_empty(p->outbox))
+		gw_sink_send_acks(p);
+}
+
+static bool waits(struct gw_plugin *p)
+{
+	return ((struct sink *)p->side)->acks.count > 0;
+}
+
+static void stop(struct gw_plugin *p)
+{
+	struct sink *s = p->side;
+
+	if (s->started && s->def->stop)
+		s->def->stop(s->self);
+	else
+		gw_plugin_finish(p);
+}
+
+void gw_sink_stopped(struct gw_plugin *p)
+{
+	if (p->stage == GW_STAGE_STOPPING)
+		gw_plugin_finish(p);
+}
+
+static void overdue(struct gw_plugin *p)
+{
+	gw_log(GW_WARNING, "the far end did not take leave in %d s", STOP_US / 1000000);
+	gw_plugin_finish(p);
+}
+
+/* Nobody is left to deliver for: the far end sees the connection close, which is the truth. */
+static void drop(struct gw_plugin *p)
+{
+	(void)p;
+}
+
+static void release(struct gw_plugin *p)
+{
+	struct sink *s = p->side;
+
+	gw_layouts_free(s->layouts);
+	gw_acks_free(&s->acks);
+	free(s);
+}
+
+static const struct gw_role sink_role = {
+	.number = 1, .configure = configure, .start = start, .message = message, .turn = turn,
+	.waits = waits, .second = gw_sink_second, .stop = stop, .stop_us = STOP_US, .overdue = overdue,
+	.drop = drop, .release = release,
+};
+
+struct gw_plugin *gw_plugin_open_sink(const struct gw_sink_plugin *def, struct gw_loop *loop, int fd,
+				      struct gw_err *err)
+{
+	struct sink *s = calloc(1, sizeof(*s));
+	struct gw_plugin *p;
+
+	if (!s)
+		abort();
+	s->def = def;
+	s->section = (struct gw_describe_section){ "sink", def->sink };
+	p = gw_plugin_new(&sink_role, s, loop, fd);
+	s->layouts = gw_layouts_new(p->arena);
+	p->name = def->name;
+	p->version = def->version;
+	p->sections = &s->section;
+	p->nsections = 1;
+	if (gw_plugin_begin(p, err) == 0)
+		return p;
+	gw_plugin_free(p);
+	return NULL;
+}
+
+static struct gw_plugin *open_on(struct gw_loop *loop, int fd, const void *def, struct gw_err *err)
+{
+	return gw_plugin_open_sink(def, loop, fd, err);
+}
+
+int gw_sink_main(const struct gw_sink_plugin *def, int argc, char *argv[])
+{
+	struct gw_describe_section section = { "sink", def->sink };
+
+	return gw_program_main(&(struct gw_program){ .name = def->name, .version = def->version,
+						     .help = def->help, .tools = def->tools,
+						     .sections = &section, .nsections = 1,
+						     .open = open_on, .def = def },
+			       argc, argv);
+}

@@ -1,0 +1,41 @@
+/*
+ * sink_private.h - between sink.c and sink_out.c.
+ */
+#ifndef GW_BASE_SINK_PRIVATE_H
+#define GW_BASE_SINK_PRIVATE_H
+
+#include "base/acks.h"
+#include "base/layouts.h"
+#include "base/plugin_private.h"
+
+struct far_end { /* as told with SINK_STATE */
+	enum gw_link_state state;
+	unsigned window;
+	uint64_t session;
+	char broker[256], reason[512];
+};
+
+struct counts {
+	unsigned in_flight;
+	uint64_t refused;
+};
+
+struct sink {
+	const struct gw_sink_plugin *def;
+	struct gw_describe_section section;
+	struct gw_sink_config config;
+	void *self;
+	struct gw_gateway_info gateway;
+	bool has_gateway, started;
+	unsigned current; /* present layouts that came so far */
+	struct gw_layouts *layouts;
+	struct gw_acks acks;
+	struct far_end far;
+	bool said; /* far was told once */
+	struct counts now, sent;
+};
+
+void gw_sink_send_acks(struct gw_plugin *p); /* those gathered so far */
+void gw_sink_second(struct gw_plugin *p);    /* counts, when they changed */
+
+#endif
