@@ -21,6 +21,7 @@ enum { CORE_ACKS = 4096 };
 struct gw_plugin {
 	struct gw_arena *arena;
 	struct gw_loop *loop;
+	struct gw_watch *kick; /* calls below come from no turn of the loop: make one */
 	struct gw_problems problems;
 	struct mqtt_keys keys;
 	const char *brokers[2];
@@ -109,6 +110,11 @@ static void core_problem(void *arg, const struct gw_place *at, const char *path,
 	abort();
 }
 
+static void core_nothing(void *arg)
+{
+	(void)arg;
+}
+
 /* keys may be changed before core_start() */
 static inline struct gw_plugin *core_new(const char *broker)
 {
@@ -122,7 +128,7 @@ static inline struct gw_plugin *core_new(const char *broker)
 				      .keepalive_ms = 10000, .ack_timeout_ms = 20000, .window = 50 };
 	p->gateway = (struct gw_gateway_info){ .id = "gw-1", .title = "", .province = "79", .site = "", .version = "1",
 					       .config = "c", .boot = "boot-1", .buffer = "f", .session = 6 };
-	if (gw_loop_new(&p->loop, &err))
+	if (gw_loop_new(&p->loop, &err) || !(p->kick = gw_on_timer(p->loop, core_nothing, p, &err)))
 		abort();
 	return p;
 }
@@ -147,6 +153,7 @@ static inline void core_turn(struct gw_plugin *p, int64_t wait_us)
 {
 	struct gw_err err;
 
+	gw_timer_at(p->kick, gw_now_us() + 5000);
 	if (gw_loop_turn(p->loop, wait_us, &err) < 0)
 		abort();
 }

@@ -145,9 +145,10 @@ static pid_t run_sink_in_a_child(struct fixture *f)
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	core_start(f->core, f->layouts, 2);
+	struct gw_plugin *core = core_new(f->broker.url); /* a loop does not survive a fork */
+	core_start(core, f->layouts, 2);
 	for (;;)
-		core_turn(f->core, 1000000);
+		core_turn(core, 1000000);
 }
 
 static void a_killed_sink_leaves_its_will(void **state)

@@ -1,0 +1,405 @@
+/* fleet.c - see fleet.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "document.h"
+#include "fleet.h"
+#include "topic.h"
+
+enum { DIRECTORY = 1, STATE = 2, PROGRESS = 4, STATUS = 8, HEALTH = 16 };
+
+struct device {
+	const struct gw_layout *current; /* NULL: none, or taken out */
+	unsigned marks;                  /* DIRECTORY, STATE, PROGRESS */
+	bool state_known, progress_known;
+	enum gw_device_state state;
+	int64_t since_ms;
+	char reason[64];
+	struct gw_progress progress;
+};
+
+/* Topics of a device that was taken out or moved: to be emptied. */
+struct leaver {
+	struct leaver *next;
+	const char *prefix;
+	unsigned marks;
+};
+
+struct mqtt_fleet {
+	struct gw_arena *arena;
+	const struct mqtt_keys *keys;
+	struct gw_gateway_info g;
+	char *status_topic, *directory_topic, *health_topic;
+	struct device *devices; /* by the core's number */
+	size_t room;
+	struct leaver *leavers;
+	unsigned marks; /* STATUS, DIRECTORY, HEALTH */
+	uint64_t session;
+	bool stopping;
+	struct mqtt_text health, text;
+	struct mqtt_named_topic *list;
+	char topic[MQTT_TOPIC_MAX + 16];
+	unsigned *given_marks, given; /* of the document given last */
+};
+
+/* ---- making ---- */
+
+static const char *kept(struct gw_arena *a, const char *s)
+{
+	return gw_arena_strdup(a, s ? s : "");
+}
+
+static void copy_gateway(struct mqtt_fleet *f, const struct gw_gateway_info *g)
+{
+	const char **texts[] = { &f->g.id,      &f->g.title,  &f->g.province, &f->g.site,
+				 &f->g.version, &f->g.config, &f->g.boot,     &f->g.buffer };
+
+	f->g = *g;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		*texts[i] = kept(f->arena, *texts[i]);
+}
+
+static struct mqtt_names names_of(const struct mqtt_fleet *f, const char *device, const char *domain)
+{
+	return (struct mqtt_names){ .root = f->keys->root, .gateway = f->g.id, .province = f->g.province,
+				    .site = f->g.site, .domain = domain, .device = device };
+}
+
+static char *join(struct gw_arena *a, const char *prefix, const char *last)
+{
+	size_t n = strlen(prefix) + strlen(last) + 2;
+	char *s = gw_arena_alloc(a, n);
+
+	snprintf(s, n, "%s/%s", prefix, last);
+	return s;
+}
+
+/* With the longest device name, so that no topic can turn out too long later. */
+static int check_topics(const struct mqtt_fleet *f, struct gw_err *err)
+{
+	static const char longest[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	const struct mqtt_names n = names_of(f, longest, NULL);
+	char topic[MQTT_TOPIC_MAX];
+
+	return mqtt_topic_device(f->keys->topic, &n, topic, err);
+}
+
+int mqtt_fleet_new(struct mqtt_fleet **out, struct gw_arena *a, const struct mqtt_keys *k,
+		   const struct gw_gateway_info *g, struct gw_err *err)
+{
+	struct mqtt_fleet *f = gw_arena_alloc(a, sizeof(*f));
+
+	f->arena = a;
+	f->keys = k;
+	copy_gateway(f, g);
+	if (check_topics(f, err))
+		return -1;
+	char *gateway = join(a, k->root, f->g.id);
+	f->status_topic = join(a, gateway, "status");
+	f->directory_topic = join(a, gateway, "directory");
+	f->health_topic = join(a, gateway, "health");
+	*out = f;
+	return 0;
+}
+
+void mqtt_fleet_free(struct mqtt_fleet *f)
+{
+	if (!f)
+		return;
+	mqtt_text_free(&f->health);
+	mqtt_text_free(&f->text);
+	free(f->list);
+	free(f->devices);
+	f->list = NULL;
+	f->devices = NULL;
+	f->room = 0;
+}
+
+const struct gw_gateway_info *mqtt_fleet_gateway(const struct mqtt_fleet *f)
+{
+	return &f->g;
+}
+
+const char *mqtt_fleet_status_topic(const struct mqtt_fleet *f)
+{
+	return f->status_topic;
+}
+
+void mqtt_fleet_will(const struct mqtt_fleet *f, uint64_t session, struct mqtt_text *out)
+{
+	mqtt_doc_status(out, &f->g, &(struct mqtt_status){ .session = session });
+}
+
+/* ---- changes ---- */
+
+static struct device *device_at(struct mqtt_fleet *f, unsigned number)
+{
+	size_t room = f->room ? f->room : 16;
+
+	while (room <= number)
+		room *= 2;
+	if (room > f->room) {
+		f->devices = mqtt_grow(f->devices, room * sizeof(*f->devices));
+		memset(f->devices + f->room, 0, (room - f->room) * sizeof(*f->devices));
+		f->list = mqtt_grow(f->list, room * sizeof(*f->list));
+		f->room = room;
+	}
+	return &f->devices[number];
+}
+
+static void leave(struct mqtt_fleet *f, const char *prefix)
+{
+	struct leaver *l = f->leavers;
+
+	while (l && strcmp(l->prefix, prefix) != 0)
+		l = l->next;
+	if (!l) {
+		l = gw_arena_alloc(f->arena, sizeof(*l));
+		l->prefix = prefix;
+		l->next = f->leavers;
+		f->leavers = l;
+	}
+	l->marks = DIRECTORY | STATE | PROGRESS;
+}
+
+static void come_back(struct mqtt_fleet *f, const char *prefix)
+{
+	struct leaver **at = &f->leavers;
+
+	while (*at && strcmp((*at)->prefix, prefix) != 0)
+		at = &(*at)->next;
+	if (*at)
+		*at = (*at)->next;
+}
+
+static void make_topics(struct mqtt_fleet *f, const struct gw_layout *l, struct mqtt_layout *own)
+{
+	struct mqtt_names n = names_of(f, l->name, l->domain);
+	char topic[MQTT_TOPIC_MAX];
+	struct gw_err err;
+
+	if (mqtt_topic_device(f->keys->topic, &n, topic, &err)) {
+		/* too long a domain; without it it fits: see check_topics() */
+		n.domain = NULL;
+		mqtt_topic_device(f->keys->topic, &n, topic, &err);
+	}
+	own->prefix = gw_arena_strdup(f->arena, topic);
+	own->topics = (struct mqtt_device_topics){ join(f->arena, topic, "data"), join(f->arena, topic, "replay"),
+						   join(f->arena, topic, "loss") };
+}
+
+void mqtt_fleet_layout(struct mqtt_fleet *f, struct gw_layout *l)
+{
+	struct mqtt_layout *own = gw_arena_alloc(f->arena, sizeof(*own));
+	struct device *d = device_at(f, l->device);
+
+	make_topics(f, l, own);
+	mqtt_json_prepare(f->arena, l, &own->json);
+	l->own = own;
+	if (!l->current)
+		return;
+	come_back(f, own->prefix);
+	if (d->current && strcmp(mqtt_layout(d->current)->prefix, own->prefix) != 0) {
+		leave(f, mqtt_layout(d->current)->prefix);
+		d->marks = (d->state_known ? STATE : 0) | (d->progress_known ? PROGRESS : 0);
+	}
+	d->current = l;
+	d->marks |= DIRECTORY;
+	f->marks |= DIRECTORY;
+}
+
+void mqtt_fleet_state(struct mqtt_fleet *f, unsigned device, enum gw_device_state state, int64_t ts_ms,
+		      const char *reason)
+{
+	struct device *d = device_at(f, device);
+
+	d->state = state;
+	d->since_ms = ts_ms;
+	d->state_known = true;
+	snprintf(d->reason, sizeof(d->reason), "%s", reason ? reason : "");
+	d->marks |= STATE;
+}
+
+void mqtt_fleet_gone(struct mqtt_fleet *f, const char *name)
+{
+	for (size_t i = 0; i < f->room; i++) {
+		struct device *d = &f->devices[i];
+
+		if (!d->current || strcmp(d->current->name, name) != 0)
+			continue;
+		leave(f, mqtt_layout(d->current)->prefix);
+		*d = (struct device){ 0 };
+		f->marks |= DIRECTORY;
+	}
+}
+
+void mqtt_fleet_progress(struct mqtt_fleet *f, unsigned device, const struct gw_progress *p)
+{
+	struct device *d = device_at(f, device);
+
+	d->progress = *p;
+	d->progress_known = true;
+	d->marks |= PROGRESS;
+}
+
+void mqtt_fleet_health(struct mqtt_fleet *f, const char *json, size_t size)
+{
+	f->health.n = 0;
+	mqtt_text_put(&f->health, json, size);
+	f->marks |= HEALTH;
+}
+
+void mqtt_fleet_connected(struct mqtt_fleet *f, uint64_t session)
+{
+	f->session = session;
+	f->marks = STATUS | DIRECTORY;
+	for (size_t i = 0; i < f->room; i++) {
+		struct device *d = &f->devices[i];
+
+		d->marks = DIRECTORY | (d->state_known ? STATE : 0) | (d->progress_known ? PROGRESS : 0);
+	}
+	for (struct leaver *l = f->leavers; l; l = l->next)
+		l->marks = DIRECTORY | STATE | PROGRESS;
+}
+
+void mqtt_fleet_answer(struct mqtt_fleet *f)
+{
+	f->marks |= STATUS;
+}
+
+void mqtt_fleet_stopping(struct mqtt_fleet *f)
+{
+	f->stopping = true;
+	f->marks = STATUS;
+	for (size_t i = 0; i < f->room; i++)
+		f->devices[i].marks = 0;
+	for (struct leaver *l = f->leavers; l; l = l->next)
+		l->marks = 0;
+}
+
+/* ---- documents that wait ---- */
+
+static bool give(struct mqtt_fleet *f, struct mqtt_document *d, const char *topic, unsigned *marks, unsigned mark)
+{
+	*d = (struct mqtt_document){ topic, f->text.s, f->text.n, mark != HEALTH };
+	f->given_marks = marks;
+	f->given = mark;
+	return true;
+}
+
+static const char *device_topic(struct mqtt_fleet *f, const char *prefix, const char *last)
+{
+	snprintf(f->topic, sizeof(f->topic), "%s/%s", prefix, last);
+	return f->topic;
+}
+
+static bool next_status(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)
+{
+	if (!(f->marks & STATUS))
+		return false;
+	mqtt_doc_status(&f->text, &f->g,
+			&(struct mqtt_status){ .online = !f->stopping, .stopped = f->stopping, .session = f->session,
+					       .ts_ms = now_ms });
+	return give(f, d, f->status_topic, &f->marks, STATUS);
+}
+
+static bool next_gateway(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)
+{
+	size_t n = 0;
+
+	(void)now_ms;
+	if (!(f->marks & DIRECTORY))
+		return false;
+	for (size_t i = 0; i < f->room; i++)
+		if (f->devices[i].current)
+			f->list[n++] = (struct mqtt_named_topic){ f->devices[i].current->name,
+								  mqtt_layout(f->devices[i].current)->prefix };
+	mqtt_doc_gateway(&f->text, &f->g, f->list, n);
+	return give(f, d, f->directory_topic, &f->marks, DIRECTORY);
+}
+
+static struct device *next_marked(struct mqtt_fleet *f, unsigned mark)
+{
+	for (size_t i = 0; i < f->room; i++)
+		if (f->devices[i].current && f->devices[i].marks & mark)
+			return &f->devices[i];
+	return NULL;
+}
+
+static bool next_device(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)
+{
+	struct device *dev = next_marked(f, DIRECTORY);
+
+	(void)now_ms;
+	if (!dev)
+		return false;
+	mqtt_doc_device(&f->text, dev->current);
+	return give(f, d, device_topic(f, mqtt_layout(dev->current)->prefix, "directory"), &dev->marks, DIRECTORY);
+}
+
+static bool next_state(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)
+{
+	struct device *dev = next_marked(f, STATE);
+
+	(void)now_ms;
+	if (!dev)
+		return false;
+	mqtt_doc_state(&f->text, dev->state, dev->since_ms, dev->reason);
+	return give(f, d, device_topic(f, mqtt_layout(dev->current)->prefix, "status"), &dev->marks, STATE);
+}
+
+static bool next_emptied(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)
+{
+	static const struct {
+		unsigned mark;
+		const char *last;
+	} topics[] = { { DIRECTORY, "directory" }, { STATE, "status" }, { PROGRESS, "progress" } };
+
+	(void)now_ms;
+	for (struct leaver *l = f->leavers; l; l = l->next)
+		for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++)
+			if (l->marks & topics[i].mark)
+				return give(f, d, device_topic(f, l->prefix, topics[i].last), &l->marks,
+					    topics[i].mark);
+	return false;
+}
+
+static bool next_progress(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)
+{
+	struct device *dev = next_marked(f, PROGRESS);
+
+	(void)now_ms;
+	if (!dev)
+		return false;
+	mqtt_doc_progress(&f->text, &dev->progress);
+	return give(f, d, device_topic(f, mqtt_layout(dev->current)->prefix, "progress"), &dev->marks, PROGRESS);
+}
+
+static bool next_health(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)
+{
+	(void)now_ms;
+	if (!(f->marks & HEALTH))
+		return false;
+	mqtt_text_put(&f->text, f->health.s, f->health.n);
+	return give(f, d, f->health_topic, &f->marks, HEALTH);
+}
+
+static bool (*const in_order[])(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d) = {
+	next_status, next_gateway, next_device, next_state, next_emptied, next_progress, next_health,
+};
+
+bool mqtt_fleet_document(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)
+{
+	for (size_t i = 0; i < sizeof(in_order) / sizeof(in_order[0]); i++) {
+		f->text.n = 0;
+		if (in_order[i](f, now_ms, d))
+			return true;
+	}
+	return false;
+}
+
+void mqtt_fleet_sent(struct mqtt_fleet *f)
+{
+	*f->given_marks &= ~f->given;
+}

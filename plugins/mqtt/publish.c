@@ -1,0 +1,419 @@
+/* publish.c - see publish.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "message.h"
+#include "publish.h"
+
+enum {
+	NOT_AUTHORISED = 0x87,
+	PACKET_TOO_LARGE = 0x95,
+	PACKET_MIN = 512, /* no broker is believed to take less */
+};
+
+struct mqtt_publisher {
+	const struct mqtt_publisher_ops *ops;
+	void *arg;
+	struct mqtt_pool pool;
+	struct mqtt_message *head, **tail; /* waiting, in order */
+	unsigned waiting;
+	struct mqtt_message *flight[MQTT_WINDOW_MAX]; /* oldest first */
+	unsigned in_flight, window;
+	size_t packet_max, learned_max;
+	bool open, drain, documents;
+	int64_t last_burst_us, silent_since_us;
+	uint64_t refused;
+	struct mqtt_text scratch; /* one reading */
+};
+
+struct mqtt_publisher *mqtt_publisher_new(const struct mqtt_publisher_ops *ops, void *arg)
+{
+	struct mqtt_publisher *p = mqtt_grow(NULL, sizeof(*p));
+
+	*p = (struct mqtt_publisher){ .ops = ops, .arg = arg, .learned_max = SIZE_MAX };
+	p->tail = &p->head;
+	return p;
+}
+
+void mqtt_publisher_free(struct mqtt_publisher *p)
+{
+	if (!p)
+		return;
+	mqtt_publisher_close(p);
+	mqtt_pool_free(&p->pool);
+	mqtt_text_free(&p->scratch);
+	free(p);
+}
+
+void mqtt_publisher_open(struct mqtt_publisher *p, const struct mqtt_limits *l, int64_t now_us)
+{
+	mqtt_publisher_close(p);
+	p->open = true;
+	p->window = l->window < MQTT_WINDOW_MAX ? l->window : MQTT_WINDOW_MAX;
+	p->packet_max = l->packet_max < p->learned_max ? l->packet_max : p->learned_max;
+	p->last_burst_us = now_us - MQTT_BURST_US;
+}
+
+/* ---- queue ---- */
+
+static void push_back(struct mqtt_publisher *p, struct mqtt_message *m)
+{
+	m->next = NULL;
+	*p->tail = m;
+	p->tail = &m->next;
+	p->waiting++;
+}
+
+static void push_front(struct mqtt_publisher *p, struct mqtt_message *m)
+{
+	m->next = p->head;
+	if (!p->head)
+		p->tail = &m->next;
+	p->head = m;
+	p->waiting++;
+}
+
+static struct mqtt_message *pop_front(struct mqtt_publisher *p)
+{
+	struct mqtt_message *m = p->head;
+
+	p->head = m->next;
+	if (!p->head)
+		p->tail = &p->head;
+	p->waiting--;
+	return m;
+}
+
+static void forget(struct mqtt_publisher *p, struct mqtt_message *m)
+{
+	if (m->call && --m->call->left == 0)
+		mqtt_call_release(&p->pool, m->call);
+	mqtt_message_release(&p->pool, m);
+}
+
+void mqtt_publisher_drain(struct mqtt_publisher *p)
+{
+	while (p->head)
+		forget(p, pop_front(p));
+	p->drain = true;
+}
+
+void mqtt_publisher_close(struct mqtt_publisher *p)
+{
+	mqtt_publisher_drain(p);
+	for (unsigned i = 0; i < p->in_flight; i++)
+		forget(p, p->flight[i]);
+	p->in_flight = 0;
+	p->open = p->drain = p->documents = false;
+}
+
+void mqtt_publisher_learn_size(struct mqtt_publisher *p)
+{
+	size_t largest = 0;
+
+	for (unsigned i = 0; i < p->in_flight; i++)
+		if (p->flight[i]->sent_size > largest)
+			largest = p->flight[i]->sent_size;
+	if (largest > PACKET_MIN && largest < p->learned_max)
+		p->learned_max = largest;
+}
+
+/* ---- settling: what became of a message goes to the core ---- */
+
+/* One acknowledgement for each run of numbers without a gap: a number between
+ * them may be on its way as another message. */
+static void ack_runs(struct mqtt_publisher *p, const struct mqtt_message *m, enum gw_outcome o, unsigned credit)
+{
+	const struct mqtt_element *e = m->elements;
+
+	for (unsigned i = 0, from = 0; i < m->count; i++) {
+		bool last = i + 1 == m->count;
+
+		if (!last && e[i + 1].seq == e[i].seq + 1)
+			continue;
+		p->ops->ack(p->arg, m->device, e[from].seq, e[i].seq, o, last ? credit : 0);
+		from = i + 1;
+	}
+}
+
+static void settle(struct mqtt_publisher *p, struct mqtt_message *m, enum gw_outcome o)
+{
+	unsigned credit = m->call && m->call->left == 1;
+
+	if (m->kind == MQTT_M_LOSS)
+		p->ops->ack_loss(p->arg, m->loss, o, credit);
+	else if (m->kind != MQTT_M_DOCUMENT)
+		ack_runs(p, m, o, credit);
+	forget(p, m);
+}
+
+static void too_large(struct mqtt_publisher *p, struct mqtt_message *m)
+{
+	if (m->count < 2) {
+		p->ops->refused(p->arg, m->topic, PACKET_TOO_LARGE);
+		settle(p, m, GW_TOO_LARGE);
+		return;
+	}
+	struct mqtt_message *second = mqtt_message_split(&p->pool, m);
+	m->call->left++;
+	push_front(p, second);
+	push_front(p, m);
+}
+
+static void refuse(struct mqtt_publisher *p, struct mqtt_message *m)
+{
+	p->refused++;
+	p->ops->refused(p->arg, m->topic, NOT_AUTHORISED);
+	settle(p, m, GW_REFUSED);
+}
+
+static struct mqtt_message *land(struct mqtt_publisher *p, int token)
+{
+	for (unsigned i = 0; i < p->in_flight; i++) {
+		struct mqtt_message *m = p->flight[i];
+
+		if (m->token != token)
+			continue;
+		p->in_flight--;
+		memmove(&p->flight[i], &p->flight[i + 1], (p->in_flight - i) * sizeof(*p->flight));
+		return m;
+	}
+	return NULL;
+}
+
+void mqtt_publisher_acked(struct mqtt_publisher *p, int token, unsigned reason, int64_t now_us)
+{
+	struct mqtt_message *m = land(p, token);
+	char why[80];
+
+	if (!m)
+		return;
+	p->silent_since_us = now_us;
+	if (reason < 0x80) {
+		settle(p, m, GW_DONE);
+	} else if (reason == NOT_AUTHORISED) {
+		refuse(p, m);
+	} else if (reason == PACKET_TOO_LARGE) {
+		too_large(p, m);
+	} else {
+		forget(p, m);
+		snprintf(why, sizeof(why), "the broker refused a message (0x%02x)", reason);
+		p->ops->trouble(p->arg, why);
+	}
+}
+
+/* ---- taking from the core ---- */
+
+/* Bytes of payload that fit a packet on this topic: fixed header 5, topic with
+ * its length, packet identifier 2, no properties 1 (MQTT 5, 3.3). */
+static size_t payload_max(const struct mqtt_publisher *p, const char *topic)
+{
+	size_t around = 5 + 2 + strlen(topic) + 2 + 1;
+
+	return p->packet_max > around ? p->packet_max - around : 0;
+}
+
+static bool fits(const struct mqtt_message *m, size_t more, size_t limit)
+{
+	return m->count < MQTT_ARRAY_READINGS && m->text.n + more + 2 <= limit;
+}
+
+struct building {
+	struct mqtt_message *first, **tail, *now;
+	struct mqtt_call *call;
+};
+
+static struct mqtt_message *begin(struct mqtt_publisher *p, struct building *b, const struct mqtt_batch *batch,
+				  size_t i)
+{
+	const struct mqtt_device_topics *t = batch->topics[i];
+	struct mqtt_message *m = mqtt_message_new(&p->pool, batch->live ? MQTT_M_LIVE : MQTT_M_REPLAY,
+						  batch->live ? t->data : t->replay);
+
+	m->device = batch->layouts[i]->device;
+	m->call = b->call;
+	m->call->left++;
+	mqtt_message_begin(m);
+	*b->tail = m;
+	b->tail = &m->next;
+	return b->now = m;
+}
+
+static void add_reading(struct mqtt_publisher *p, struct building *b, const struct mqtt_batch *batch, size_t i)
+{
+	const struct gw_reading *r = batch->readings[i];
+	const char *boot = r->boot == batch->boot ? batch->boot_text : NULL;
+	const char *topic = batch->live ? batch->topics[i]->data : batch->topics[i]->replay;
+	size_t limit = payload_max(p, topic);
+
+	p->scratch.n = 0;
+	char *json = mqtt_text_room(&p->scratch, mqtt_json_bound(batch->layouts[i], r));
+	size_t size = mqtt_json_reading(json, batch->layouts[i], r, !batch->live, boot);
+	if (limit > MQTT_ARRAY_BYTES && !batch->live)
+		limit = MQTT_ARRAY_BYTES;
+	if (!b->now || b->now->topic != topic || !fits(b->now, size, limit))
+		begin(p, b, batch, i);
+	mqtt_message_add(b->now, r->seq, json, size);
+}
+
+/* All messages of a call are counted before the first is settled, so that the
+ * credit comes with the last. */
+static void release_built(struct mqtt_publisher *p, struct mqtt_message *first)
+{
+	for (struct mqtt_message *m = first, *next; m; m = next) {
+		next = m->next;
+		mqtt_message_end(m);
+		if (m->text.n > payload_max(p, m->topic))
+			too_large(p, m);
+		else
+			push_back(p, m);
+	}
+}
+
+void mqtt_publisher_readings(struct mqtt_publisher *p, const struct mqtt_batch *batch)
+{
+	struct building b = { .tail = &b.first };
+
+	if (!p->open || p->drain || !batch->count)
+		return;
+	b.call = mqtt_call_new(&p->pool);
+	for (size_t i = 0; i < batch->count; i++)
+		add_reading(p, &b, batch, i);
+	release_built(p, b.first);
+}
+
+void mqtt_publisher_loss(struct mqtt_publisher *p, const char *topic, uint64_t id, const char *text, size_t size)
+{
+	if (!p->open || p->drain)
+		return;
+	struct mqtt_message *m = mqtt_message_new(&p->pool, MQTT_M_LOSS, topic);
+	m->loss = id;
+	m->call = mqtt_call_new(&p->pool);
+	m->call->left = 1;
+	mqtt_text_put(&m->text, text, size);
+	push_back(p, m);
+}
+
+void mqtt_publisher_wake(struct mqtt_publisher *p)
+{
+	p->documents = true;
+}
+
+/* ---- sending ---- */
+
+static void launch(struct mqtt_publisher *p, struct mqtt_message *m, const struct mqtt_document *d, int token,
+		   int64_t now_us)
+{
+	if (!p->in_flight)
+		p->silent_since_us = now_us;
+	m->token = token;
+	m->sent_size = d->size;
+	p->flight[p->in_flight++] = m;
+}
+
+static enum mqtt_send send_document(struct mqtt_publisher *p, const struct mqtt_document *d, int64_t now_us)
+{
+	enum mqtt_send rc = MQTT_SENT;
+	int token = 0;
+
+	if (d->size > payload_max(p, d->topic)) {
+		p->ops->refused(p->arg, d->topic, PACKET_TOO_LARGE);
+		p->ops->document_sent(p->arg);
+		return rc;
+	}
+	rc = p->ops->send(p->arg, d, &token);
+	if (rc != MQTT_SENT)
+		return rc;
+	struct mqtt_message *m = mqtt_message_new(&p->pool, MQTT_M_DOCUMENT, NULL);
+	mqtt_text_add(&m->text, d->topic);
+	mqtt_text_put(&m->text, "", 1);
+	m->topic = m->text.s;
+	launch(p, m, d, token, now_us);
+	p->ops->document_sent(p->arg);
+	return rc;
+}
+
+static enum mqtt_send send_message(struct mqtt_publisher *p, int64_t now_us)
+{
+	struct mqtt_message *m = p->head;
+	struct mqtt_document d = { m->topic, m->text.s, m->text.n, false };
+	int token = 0;
+	enum mqtt_send rc = p->ops->send(p->arg, &d, &token);
+
+	if (rc == MQTT_SENT)
+		launch(p, pop_front(p), &d, token, now_us);
+	return rc;
+}
+
+/* Documents go first: a directory stands before the readings made under it. */
+static enum mqtt_send send_next(struct mqtt_publisher *p, bool *any, int64_t now_us)
+{
+	struct mqtt_document d;
+
+	if (p->documents && p->ops->document(p->arg, &d))
+		return send_document(p, &d, now_us);
+	p->documents = false;
+	if (p->head)
+		return send_message(p, now_us);
+	*any = false;
+	return MQTT_SENT;
+}
+
+static bool has_work(const struct mqtt_publisher *p)
+{
+	return p->open && (p->head || p->documents) && p->in_flight < p->window;
+}
+
+static bool due(const struct mqtt_publisher *p, int64_t now_us)
+{
+	unsigned room = p->window - p->in_flight, ready = p->waiting < room ? p->waiting : room;
+	unsigned full = p->window < MQTT_BURST_FULL ? p->window : MQTT_BURST_FULL;
+
+	return ready >= full || now_us - p->last_burst_us >= MQTT_BURST_US;
+}
+
+void mqtt_publisher_pump(struct mqtt_publisher *p, int64_t now_us)
+{
+	enum mqtt_send rc = MQTT_SENT;
+	bool any = true;
+
+	if (!has_work(p) || !due(p, now_us))
+		return;
+	p->last_burst_us = now_us;
+	while (rc == MQTT_SENT && any && p->in_flight < p->window)
+		rc = send_next(p, &any, now_us);
+	if (rc == MQTT_SEND_BROKEN)
+		p->ops->trouble(p->arg, "a message could not be handed over");
+}
+
+int64_t mqtt_publisher_next_us(const struct mqtt_publisher *p)
+{
+	return has_work(p) ? p->last_burst_us + MQTT_BURST_US : INT64_MAX;
+}
+
+bool mqtt_publisher_documents_sent(const struct mqtt_publisher *p)
+{
+	return !p->documents;
+}
+
+unsigned mqtt_publisher_in_flight(const struct mqtt_publisher *p)
+{
+	return p->in_flight;
+}
+
+bool mqtt_publisher_idle(const struct mqtt_publisher *p)
+{
+	return !p->in_flight && !p->head && !p->documents;
+}
+
+int64_t mqtt_publisher_silent_since_us(const struct mqtt_publisher *p)
+{
+	return p->in_flight ? p->silent_since_us : INT64_MAX;
+}
+
+uint64_t mqtt_publisher_refused(const struct mqtt_publisher *p)
+{
+	return p->refused;
+}

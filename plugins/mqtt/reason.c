@@ -1,0 +1,51 @@
+/* reason.c - see reason.h. */
+#include <stddef.h>
+
+#include "reason.h"
+
+static const struct {
+	unsigned code;
+	const char *text;
+} reasons[] = {
+	{ 0x01, "protocol version not supported" },
+	{ 0x02, "client identifier refused" },
+	{ 0x03, "broker unavailable" },
+	{ 0x04, "bad user name or password" },
+	{ 0x05, "not authorised" },
+	{ 0x80, "unspecified error" },
+	{ 0x81, "malformed packet" },
+	{ 0x82, "protocol error" },
+	{ 0x83, "error of this broker's own" },
+	{ 0x84, "protocol version not supported" },
+	{ 0x85, "client identifier refused" },
+	{ 0x86, "bad user name or password" },
+	{ 0x87, "not authorised" },
+	{ 0x88, "broker unavailable" },
+	{ 0x89, "broker busy" },
+	{ 0x8a, "banned" },
+	{ 0x8b, "broker is shutting down" },
+	{ 0x8c, "bad authentication method" },
+	{ 0x8d, "keep-alive timeout" },
+	{ 0x8e, "session taken over" },
+	{ 0x90, "topic name invalid" },
+	{ 0x91, "packet identifier in use" },
+	{ 0x93, "Receive Maximum exceeded" },
+	{ 0x95, "packet too large" },
+	{ 0x96, "message rate too high" },
+	{ 0x97, "quota exceeded" },
+	{ 0x98, "administrative action" },
+	{ 0x99, "payload format invalid" },
+	{ 0x9a, "retained messages not supported" },
+	{ 0x9b, "QoS not supported" },
+	{ 0x9c, "use another broker" },
+	{ 0x9d, "broker moved" },
+	{ 0x9f, "connection rate exceeded" },
+};
+
+const char *mqtt_reason(unsigned code)
+{
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].code == code)
+			return reasons[i].text;
+	return "unknown reason";
+}

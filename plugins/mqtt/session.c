@@ -1,0 +1,461 @@
+/* session.c - see session.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "backoff.h"
+#include "broker.h"
+#include "diagnose.h"
+#include "link.h"
+#include "reason.h"
+#include "session.h"
+#include "worker.h"
+
+enum {
+	PASSWORD_MAX = 1024,
+	GIVE_UP_US = 30 * 1000000,  /* Paho should have answered long before */
+	NOT_SENT_US = 1000000,
+	LIVED_US = 30 * 1000000,    /* a connection that lasted: back-off starts anew */
+	REASON_TEXT_MAX = 400,
+};
+
+enum phase { IDLE, CONNECTING, UP, WAITING, STOPPING };
+
+struct mqtt_session {
+	struct mqtt_session_options o;
+	const struct mqtt_session_ops *ops;
+	void *arg;
+	struct mqtt_broker *brokers;
+	size_t nbrokers, at;
+	struct mqtt_events *events;
+	struct mqtt_worker *worker;
+	struct gw_watch *events_watch, *timer;
+	struct mqtt_link *link; /* NULL: none */
+	enum phase phase;
+	uint32_t epoch;
+	uint64_t number;
+	struct mqtt_backoff backoff;
+	unsigned closing; /* events that the worker still owes */
+	bool fell_back; /* protocol auto: 5 was refused, now 3.1.1 */
+	int64_t keepalive_s, up_since_us;
+	char reason[REASON_TEXT_MAX];
+};
+
+static void begin(struct mqtt_session *s);
+
+static bool speaks_v5(const struct mqtt_session *s)
+{
+	return s->o.keys->protocol != MQTT_PROTOCOL_311 && !s->fell_back;
+}
+
+/* ---- jobs of the worker ---- */
+
+static void job_open(void *arg)
+{
+	mqtt_link_open(arg);
+}
+
+struct closing {
+	struct mqtt_link *link;
+	enum mqtt_goodbye how;
+	struct mqtt_events *events;
+	uint32_t epoch;
+	bool diagnose;
+	struct mqtt_far_end far;
+};
+
+static void job_close(void *arg)
+{
+	struct closing *c = arg;
+	char why[REASON_TEXT_MAX];
+
+	mqtt_link_close(c->link, c->how);
+	if (c->diagnose) {
+		mqtt_diagnose(&c->far, why, sizeof(why));
+		mqtt_events_push(c->events, &(struct mqtt_event){ .kind = MQTT_E_DIAGNOSED, .epoch = c->epoch }, why,
+				 strlen(why));
+	}
+	free(c);
+}
+
+static void close_link(struct mqtt_session *s, enum mqtt_goodbye how, bool diagnose)
+{
+	const struct mqtt_broker *b = &s->brokers[s->at];
+	const struct mqtt_keys *k = s->o.keys;
+	struct closing *c;
+
+	if (!s->link)
+		return;
+	c = mqtt_grow(NULL, sizeof(*c));
+	*c = (struct closing){ s->link, how, s->events, s->epoch, diagnose,
+			       { b->host, b->port, b->tls, k->ca, k->cert, k->key } };
+	s->link = NULL;
+	s->closing += diagnose ? 2 : 1;
+	mqtt_worker_do(s->worker, job_close, c);
+}
+
+/* ---- connecting ---- */
+
+static void set_reason(struct mqtt_session *s, const char *text)
+{
+	bool news = strcmp(s->reason, text) != 0;
+
+	snprintf(s->reason, sizeof(s->reason), "%s", text);
+	if (news && *text)
+		gw_log(GW_WARNING, "%s: %s", s->brokers[s->at].shown, text);
+}
+
+static void wait_before_next(struct mqtt_session *s, bool at_once)
+{
+	uint32_t random = 0;
+	int64_t ms = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = (uint32_t)gw_now_us();
+	if (!at_once)
+		ms = mqtt_backoff_next_ms(&s->backoff, random);
+	s->phase = WAITING;
+	gw_timer_at(s->timer, gw_now_us() + ms * 1000);
+	s->ops->state(s->arg, GW_FAR_WAITING, s->reason);
+}
+
+/* This broker did not work out: the next one at once, after the last one a pause. */
+static void next_broker(struct mqtt_session *s)
+{
+	s->fell_back = false;
+	s->at = (s->at + 1) % s->nbrokers;
+	wait_before_next(s, s->at != 0);
+}
+
+static int read_password(struct mqtt_session *s, char *out, size_t size, int *n)
+{
+	struct gw_err err;
+
+	*n = 0;
+	if (!s->o.keys->password_file)
+		return 0;
+	*n = mqtt_password_read(s->o.keys->password_file, out, size, &err);
+	if (*n < 0)
+		set_reason(s, err.msg);
+	return *n < 0 ? -1 : 0;
+}
+
+static struct mqtt_link *make_link(struct mqtt_session *s, const char *password, size_t password_size)
+{
+	const struct mqtt_broker *b = &s->brokers[s->at];
+	const struct mqtt_keys *k = s->o.keys;
+	struct mqtt_text will = { 0 };
+	struct mqtt_link *l;
+
+	s->ops->will(s->arg, s->number, &will);
+	l = mqtt_link_new(&(struct mqtt_link_options){
+		.events = s->events, .epoch = s->epoch, .uri = b->uri, .client_id = s->o.client_id,
+		.username = k->username, .password = password_size ? password : NULL,
+		.password_size = password_size, .v5 = speaks_v5(s), .tls = b->tls, .ca = k->ca, .cert = k->cert,
+		.key = k->key, .keepalive_s = (int)s->keepalive_s, .window = (unsigned)k->window,
+		.status_topic = s->o.status_topic, .will = will.s, .will_size = will.n });
+	mqtt_text_free(&will);
+	return l;
+}
+
+static void begin(struct mqtt_session *s)
+{
+	char password[PASSWORD_MAX];
+	int n;
+
+	if (read_password(s, password, sizeof(password), &n)) {
+		next_broker(s);
+		return;
+	}
+	s->epoch++;
+	s->number++;
+	s->link = make_link(s, password, (size_t)n);
+	explicit_bzero(password, sizeof(password));
+	s->phase = CONNECTING;
+	gw_timer_at(s->timer, gw_now_us() + GIVE_UP_US);
+	s->ops->state(s->arg, GW_FAR_CONNECTING, s->reason);
+	mqtt_worker_do(s->worker, job_open, s->link);
+}
+
+static void on_timer(void *arg)
+{
+	struct mqtt_session *s = arg;
+
+	if (s->phase == WAITING) {
+		begin(s);
+	} else if (s->phase == CONNECTING) {
+		set_reason(s, "no answer to the connection within 30s");
+		close_link(s, MQTT_BYE_NONE, false);
+		next_broker(s);
+	} else if (s->phase == UP) {
+		mqtt_session_drop(s, "a message could not be sent");
+	}
+}
+
+/* ---- losing ---- */
+
+static void lose(struct mqtt_session *s, const char *why, unsigned reason, enum mqtt_goodbye how)
+{
+	bool lived = gw_now_us() - s->up_since_us >= LIVED_US;
+
+	s->ops->down(s->arg, reason);
+	set_reason(s, why);
+	close_link(s, how, false);
+	if (lived && reason != MQTT_R_TAKEN_OVER)
+		s->backoff.ceiling_ms = 0;
+	s->fell_back = false;
+	s->at = 0;
+	wait_before_next(s, false);
+}
+
+/* MQTT 3.1.1 knows no "disconnect and publish my will": say it ourselves. */
+static void speak_will(struct mqtt_session *s)
+{
+	struct mqtt_text will = { 0 };
+	int token;
+
+	s->ops->will(s->arg, s->number, &will);
+	mqtt_link_send(s->link, &(struct mqtt_document){ s->o.status_topic, will.s, will.n, true }, &token);
+	mqtt_text_free(&will);
+}
+
+void mqtt_session_drop(struct mqtt_session *s, const char *why)
+{
+	if (s->phase != UP)
+		return;
+	if (!speaks_v5(s))
+		speak_will(s);
+	lose(s, why, 0, MQTT_BYE_WITH_WILL);
+}
+
+/* ---- events ---- */
+
+/* Paho 1.3.12 ignores the broker's keep-alive: come again with that one. */
+static bool keepalive_is_too_long(struct mqtt_session *s, const struct mqtt_event *e)
+{
+	if (!e->keepalive_s || e->keepalive_s >= s->keepalive_s)
+		return false;
+	s->keepalive_s = e->keepalive_s;
+	close_link(s, MQTT_BYE_NORMAL, false);
+	begin(s);
+	return true;
+}
+
+static void connected(struct mqtt_session *s, const struct mqtt_event *e)
+{
+	struct mqtt_limits l = { .window = (unsigned)s->o.keys->window, .packet_max = e->size };
+
+	if (s->phase != CONNECTING || keepalive_is_too_long(s, e))
+		return;
+	if (e->reason < l.window)
+		l.window = e->reason;
+	s->phase = UP;
+	s->up_since_us = gw_now_us();
+	s->reason[0] = '\0';
+	gw_timer_off(s->timer);
+	gw_log(GW_INFO, "connected to %s (MQTT %s, window %u)", s->brokers[s->at].shown,
+	       speaks_v5(s) ? "5" : "3.1.1", l.window);
+	s->ops->up(s->arg, &l);
+}
+
+static void refused(struct mqtt_session *s, const struct mqtt_event *e)
+{
+	bool version = e->reason == MQTT_R_VERSION || e->reason == MQTT_R_OLD_VERSION;
+	char why[REASON_TEXT_MAX];
+
+	if (s->phase != CONNECTING)
+		return;
+	close_link(s, MQTT_BYE_NONE, !e->reason);
+	if (version && s->o.keys->protocol == MQTT_PROTOCOL_AUTO && !s->fell_back) {
+		s->fell_back = true;
+		begin(s);
+		return;
+	}
+	if (e->reason) {
+		snprintf(why, sizeof(why), "the broker refused the connection: %s (0x%02x)", mqtt_reason(e->reason),
+			 e->reason);
+		set_reason(s, why);
+	}
+	next_broker(s);
+}
+
+/* Comes after refused(), perhaps when the next broker is being tried already. */
+static void diagnosed(struct mqtt_session *s, const struct mqtt_event *e)
+{
+	if (s->phase != WAITING && s->phase != CONNECTING)
+		return;
+	set_reason(s, e->size ? e->text : "the broker closed the connection without an MQTT answer");
+	s->ops->state(s->arg, s->phase == WAITING ? GW_FAR_WAITING : GW_FAR_CONNECTING, s->reason);
+}
+
+static void lost(struct mqtt_session *s, const struct mqtt_event *e)
+{
+	char why[REASON_TEXT_MAX] = "connection lost";
+
+	if (s->phase != UP)
+		return;
+	if (e->reason == MQTT_R_TAKEN_OVER)
+		snprintf(why, sizeof(why), "session taken over (0x8e): another client uses the client_id '%s'",
+			 s->o.client_id);
+	else if (e->reason)
+		snprintf(why, sizeof(why), "the broker closed the connection: %s (0x%02x)", mqtt_reason(e->reason),
+			 e->reason);
+	lose(s, why, e->reason, MQTT_BYE_NONE);
+}
+
+static void acked(struct mqtt_session *s, const struct mqtt_event *e)
+{
+	if (s->phase == UP)
+		s->ops->acked(s->arg, e->token, e->reason);
+}
+
+/* Usually Paho says next that the connection is lost, and why: wait for that. */
+static void not_sent(struct mqtt_session *s, const struct mqtt_event *e)
+{
+	(void)e;
+	if (s->phase == UP)
+		gw_timer_at(s->timer, gw_now_us() + NOT_SENT_US);
+}
+
+static void subscribed(struct mqtt_session *s, const struct mqtt_event *e)
+{
+	if (s->phase == UP && e->reason >= 0x80)
+		gw_log(GW_WARNING, "the broker refused the subscription to %s: %s (0x%02x); a false status there "
+		       "will not be noticed", s->o.status_topic, mqtt_reason(e->reason), e->reason);
+}
+
+static void arrived(struct mqtt_session *s, const struct mqtt_event *e)
+{
+	if (s->phase == UP)
+		s->ops->status_seen(s->arg, e->text, e->size);
+}
+
+static void closed(struct mqtt_session *s, const struct mqtt_event *e)
+{
+	(void)e;
+	if (s->phase == STOPPING)
+		s->ops->closed(s->arg);
+}
+
+static void (*const handlers[])(struct mqtt_session *s, const struct mqtt_event *e) = {
+	[MQTT_E_CONNECTED] = connected, [MQTT_E_REFUSED] = refused,       [MQTT_E_LOST] = lost,
+	[MQTT_E_ACKED] = acked,         [MQTT_E_NOT_SENT] = not_sent,     [MQTT_E_SUBSCRIBED] = subscribed,
+	[MQTT_E_ARRIVED] = arrived,     [MQTT_E_DIAGNOSED] = diagnosed,   [MQTT_E_CLOSED] = closed,
+};
+
+/* What came before a connection was given up is no news of the present one. */
+static bool is_stale(const struct mqtt_session *s, const struct mqtt_event *e)
+{
+	return e->kind != MQTT_E_DIAGNOSED && e->epoch != s->epoch;
+}
+
+static void on_events(void *arg, unsigned ready)
+{
+	struct mqtt_session *s = arg;
+	size_t count;
+	const struct mqtt_event *e = mqtt_events_take(s->events, &count);
+
+	(void)ready;
+	for (size_t i = 0; i < count; i++) {
+		s->closing -= e[i].kind == MQTT_E_CLOSED || e[i].kind == MQTT_E_DIAGNOSED;
+		if (!is_stale(s, &e[i]))
+			handlers[e[i].kind](s, &e[i]);
+	}
+}
+
+/* ---- life ---- */
+
+static int parse_brokers(struct mqtt_session *s, struct gw_err *err)
+{
+	const struct gw_list *list = &s->o.keys->broker;
+	const char *const *texts = list->items;
+
+	s->nbrokers = list->count;
+	s->brokers = mqtt_grow(NULL, list->count * sizeof(*s->brokers));
+	for (size_t i = 0; i < list->count; i++)
+		if (mqtt_broker_parse(&s->brokers[i], texts[i], err))
+			return gw_err_ctx(err, "broker");
+	return 0;
+}
+
+int mqtt_session_new(struct mqtt_session **out, const struct mqtt_session_options *o,
+		     const struct mqtt_session_ops *ops, void *arg, struct gw_err *err)
+{
+	struct mqtt_session *s = mqtt_grow(NULL, sizeof(*s));
+
+	*s = (struct mqtt_session){ .o = *o, .ops = ops, .arg = arg, .number = o->number,
+				    .keepalive_s = o->keys->keepalive_ms / 1000 };
+	/* Paho 1.3.12 would go through them */
+	unsetenv("http_proxy");
+	unsetenv("https_proxy");
+	if (parse_brokers(s, err) || mqtt_events_new(&s->events, err) || mqtt_worker_new(&s->worker, err))
+		goto fail;
+	s->events_watch = gw_on_fd(o->loop, mqtt_events_fd(s->events), GW_READ, on_events, s, err);
+	s->timer = s->events_watch ? gw_on_timer(o->loop, on_timer, s, err) : NULL;
+	if (!s->timer)
+		goto fail;
+	*out = s;
+	return 0;
+fail:
+	mqtt_session_free(s);
+	return -1;
+}
+
+void mqtt_session_free(struct mqtt_session *s)
+{
+	if (!s)
+		return;
+	gw_watch_stop(s->timer);
+	gw_watch_stop(s->events_watch);
+	close_link(s, MQTT_BYE_NONE, false);
+	mqtt_worker_free(s->worker);
+	mqtt_events_free(s->events);
+	free(s->brokers);
+	free(s);
+}
+
+void mqtt_session_connect(struct mqtt_session *s)
+{
+	if (s->phase == IDLE)
+		begin(s);
+}
+
+enum mqtt_send mqtt_session_send(struct mqtt_session *s, const struct mqtt_document *d, int *token)
+{
+	return s->phase == UP ? mqtt_link_send(s->link, d, token) : MQTT_SEND_BROKEN;
+}
+
+void mqtt_session_watch_status(struct mqtt_session *s)
+{
+	if (s->phase == UP && mqtt_link_subscribe(s->link, s->o.status_topic))
+		gw_log(GW_WARNING, "cannot subscribe to %s: a false status there will not be noticed",
+		       s->o.status_topic);
+}
+
+void mqtt_session_stop(struct mqtt_session *s)
+{
+	enum mqtt_goodbye how = s->phase == UP ? MQTT_BYE_NORMAL : MQTT_BYE_NONE;
+	bool open = s->link != NULL;
+
+	s->phase = STOPPING;
+	gw_timer_off(s->timer);
+	close_link(s, how, false);
+	if (!open)
+		s->ops->closed(s->arg);
+}
+
+bool mqtt_session_is_quiet(const struct mqtt_session *s)
+{
+	return !s->link && !s->closing;
+}
+
+uint64_t mqtt_session_number(const struct mqtt_session *s)
+{
+	return s->number;
+}
+
+const char *mqtt_session_broker(const struct mqtt_session *s)
+{
+	return s->brokers[s->at].shown;
+}
