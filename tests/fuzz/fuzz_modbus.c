@@ -1,0 +1,105 @@
+/*
+ * fuzz_modbus.c - bytes from a device through the frame parser and the decoder.
+ *
+ * The input is a request (transaction, unit, function, address, count: 8 bytes),
+ * then the form of a value (3 bytes), then what the device sent.  The stream is
+ * taken frame by frame as a line does, and every value of a good answer is
+ * decoded from a copy of exact size, so that a step over its end is seen.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugins/modbus/decode.h"
+#include "plugins/modbus/frame.h"
+
+enum { SETUP = 11 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void demand(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static struct mb_query query_of(const uint8_t *p)
+{
+	unsigned function = p[3] % 4 + 1U, count = (unsigned)(p[6] << 8 | p[7]);
+
+	return (struct mb_query){ .transaction = (uint16_t)(p[0] << 8 | p[1]),
+				  .unit = p[2],
+				  .function = (uint8_t)function,
+				  .address = (uint16_t)(p[4] << 8 | p[5]),
+				  .count = (uint16_t)(count % (function < 3 ? 2000 : 125) + 1) };
+}
+
+static struct mb_form form_of(const uint8_t *p, const struct mb_query *q)
+{
+	struct mb_form f = { .type = (enum mb_type)(p[0] % (MB_STRING + 1)),
+			     .single = q->function < 3,
+			     .word_little = p[0] & 0x40,
+			     .byte_little = p[0] & 0x80,
+			     .registers = (uint16_t)(p[1] % q->count + 1) };
+	unsigned bits = mb_type_integer_bits(f.type);
+
+	if (bits && p[2] & 0x80) {
+		f.start = (uint8_t)(p[1] % bits);
+		f.length = (uint8_t)(p[2] % (bits - f.start) + 1);
+		f.flag = f.length == 1;
+	}
+	return f;
+}
+
+static void decode_all(const struct mb_form *f, const struct mb_query *q, const uint8_t *data)
+{
+	size_t size = mb_answer_size(q);
+	uint8_t *copy = malloc(size);
+	char text[2 * MB_REGISTERS_MAX];
+
+	demand(copy);
+	memcpy(copy, data, size);
+	for (unsigned i = 0; i + mb_form_width(f) <= q->count; i++) {
+		struct gw_value v = mb_decode(f, copy, i, text);
+
+		demand(v.kind == mb_form_kind(f));
+		demand(v.kind != GW_TEXT || v.length == 2U * f->registers);
+	}
+	free(copy);
+}
+
+/* One frame; returns the bytes it takes, 0 at the end. */
+static size_t take(const uint8_t *bytes, size_t n, const struct mb_query *q, const struct mb_form *f)
+{
+	struct mb_frame idle = mb_frame_parse(bytes, n, NULL), frame = mb_frame_parse(bytes, n, q);
+
+	demand(idle.verdict == MB_PARTIAL || idle.verdict == MB_OTHER || idle.verdict == MB_WRONG);
+	demand(frame.size <= n && frame.size <= MB_FRAME_MAX);
+	if (frame.verdict == MB_PARTIAL || frame.verdict == MB_WRONG)
+		return 0;
+	demand(frame.size == idle.size && frame.size >= 9);
+	if (frame.verdict == MB_DATA) {
+		demand(frame.data >= bytes && frame.data + mb_answer_size(q) <= bytes + frame.size);
+		decode_all(f, q, frame.data);
+	}
+	demand(frame.verdict != MB_EXCEPTION || frame.exception < 128);
+	return frame.size;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mb_query q;
+	struct mb_form f;
+	size_t used;
+
+	if (size < SETUP)
+		return 0;
+	q = query_of(data);
+	f = form_of(data + 8, &q);
+	for (data += SETUP, size -= SETUP; size > 0; data += used, size -= used) {
+		used = take(data, size, &q, &f);
+		if (!used)
+			break;
+	}
+	return 0;
+}

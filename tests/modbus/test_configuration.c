@@ -1,0 +1,211 @@
+/*
+ * What a user reads when a Modbus source is configured wrongly: exact lines,
+ * with their places, as they come over the link.
+ */
+#include "tests/base/fake_core.h"
+
+#include "plugins/modbus/source.h"
+#include "plugins/modbus/url.h"
+
+static unsigned configure(struct fake_core *c, const char *yaml)
+{
+	fake_core_source(c, &mb_source);
+	return fake_core_configure(c, "pump-house", yaml);
+}
+
+/* The whole configuration has exactly one problem, or none when `want` is NULL. */
+static void check(const char *yaml, const char *want)
+{
+	struct fake_core c;
+	unsigned n = configure(&c, yaml);
+
+	if (want) {
+		assert_string_equal(c.problems[0], want);
+		assert_int_equal(n, 1);
+	} else if (n) {
+		fail_msg("not expected: %s", c.problems[0]);
+	}
+	fake_core_close(&c);
+}
+
+/* A point "x" with these keys, beginning in line 5, column 14. */
+static void check_point(const char *keys, const char *want)
+{
+	char yaml[512], line[512];
+
+	snprintf(yaml, sizeof(yaml),
+		 "plugin: modbus\nconnection: tcp://127.0.0.1:1502\ndevices:\n"
+		 "  d: {unit_id: 1, max_registers: 100, points: {\n    x: {%s}}}\n", keys);
+	snprintf(line, sizeof(line), "gw.yaml:5:%s", want ? want : "");
+	check(yaml, want ? line : NULL);
+}
+
+static void points_that_are_right_are_taken(void **state)
+{
+	static const char *const right[] = {
+		"address: 0",
+		"address: 65535",
+		"address: 65532, type: f64",
+		"address: 0x10, type: u32, word_order: little, byte_order: little",
+		"address: 1, table: coil",
+		"address: 1, table: discrete, type: bool",
+		"address: 1, type: bool",
+		"address: 12, bit: 15",
+		"address: 12, type: u32, bit: 31",
+		"address: 12, bits: {start: 4, length: 3}",
+		"address: 12, type: u64, bits: {start: 0, length: 64}",
+		"address: 30, type: string, length: 100",
+		"reference: \"00001\"",
+		"reference: 40001",
+		"reference: 465536",
+		"reference: 30001, table: input",
+		"address: 1, scale: 0.1, unit: Hz, enum: {0: off, 1: on}, interval: 5s",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++)
+		check_point(right[i], NULL);
+}
+
+static void points_that_are_wrong_say_what_is_allowed(void **state)
+{
+	static const struct {
+		const char *keys, *want;
+	} cases[] = {
+		{ "type: u16", "5: devices.d.points.x: needs `address` (0 to 65535, counted from 0) or "
+			       "`reference` (for example 40001)" },
+		{ "address: 1, reference: 40002",
+		  "32: devices.d.points.x.reference: `address` is given too; one of them is enough" },
+		{ "reference: 4001", "20: devices.d.points.x.reference: \"4001\" is not a reference; allowed: "
+				     "5 or 6 digits, the first one 0, 1, 3 or 4, counted from 1, for example "
+				     "40001 or 400001" },
+		{ "reference: 20001", "20: devices.d.points.x.reference: \"20001\" is not a reference; allowed: "
+				      "5 or 6 digits, the first one 0, 1, 3 or 4, counted from 1, for example "
+				      "40001 or 400001" },
+		{ "reference: 40000", "20: devices.d.points.x.reference: \"40000\" is not a reference; allowed: "
+				      "5 or 6 digits, the first one 0, 1, 3 or 4, counted from 1, for example "
+				      "40001 or 400001" },
+		{ "reference: 465537", "20: devices.d.points.x.reference: \"465537\" is not a reference; allowed: "
+				       "5 or 6 digits, the first one 0, 1, 3 or 4, counted from 1, for example "
+				       "40001 or 400001" },
+		{ "reference: 30001, table: holding",
+		  "34: devices.d.points.x.table: holding contradicts reference 30001, which is in the table "
+		  "input; leave `table` out" },
+		{ "address: 1, table: coil, type: u16",
+		  "40: devices.d.points.x.type: u16 in the table coil, where everything is a bool" },
+		{ "address: 1, table: discrete, bit: 3",
+		  "43: devices.d.points.x.bit: the table discrete holds single bits" },
+		{ "address: 1, type: string",
+		  "5: devices.d.points.x: a string needs `length` (registers, 1 to 100)" },
+		{ "address: 1, type: u32, length: 2",
+		  "40: devices.d.points.x.length: only a string has a length; a u32 takes 2 registers" },
+		{ "address: 1, bit: 16",
+		  "26: devices.d.points.x.bit: bit 16 is beyond the type; a bool has bits 0 to 15" },
+		{ "address: 1, type: u32, bit: 32",
+		  "37: devices.d.points.x.bit: bit 32 is beyond the type; a u32 has bits 0 to 31" },
+		{ "address: 1, bits: {start: 14, length: 3}",
+		  "27: devices.d.points.x.bits: bit 16 is beyond the type; a u16 has bits 0 to 15" },
+		{ "address: 1, type: f32, bit: 3",
+		  "37: devices.d.points.x.bit: a f32 has no bits to take out; allowed: "
+		  "u16 i16 u32 i32 u64 i64" },
+		{ "address: 1, bit: 1, bits: {start: 1, length: 3}",
+		  "35: devices.d.points.x.bits: `bit` is given too; one of them is enough" },
+		{ "address: 65535, type: u32",
+		  "18: devices.d.points.x.address: the value ends at address 65536; the last one is 65535" },
+		{ "reference: 465534, type: f64",
+		  "20: devices.d.points.x.reference: the value ends at address 65536; the last one is 65535" },
+		{ "address: 0, type: string, length: 101",
+		  "43: devices.d.points.x.length: takes 101 registers, but the device gives at most 100 "
+		  "(max_registers)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		check_point(cases[i].keys, cases[i].want);
+}
+
+#define FORM "tcp://HOST or tcp://HOST:PORT, for example tcp://192.0.2.10:502"
+
+static void connections_are_checked_where_they_stand(void **state)
+{
+	(void)state;
+	check("plugin: modbus\ndevices: {d: {unit_id: 1, points: {x: {address: 0}}}}\n",
+	      "gw.yaml:2:11: devices.d.connection: is required, here or in the source; for example "
+	      "tcp://192.0.2.10:502");
+	check("plugin: modbus\nconnection: rtu:/dev/ttyUSB0\n"
+	      "devices: {d: {unit_id: 1, points: {x: {address: 0}}}, e: {unit_id: 2}}\n",
+	      "gw.yaml:2:13: connection: \"rtu:/dev/ttyUSB0\": Modbus RTU is not supported yet; "
+	      "allowed: " FORM);
+	check("plugin: modbus\ndevices: {d: {unit_id: 1, connection: rtu+tcp://h:1, points: {x: {address: 0}}}}\n",
+	      "gw.yaml:2:39: devices.d.connection: \"rtu+tcp://h:1\": Modbus RTU is not supported yet; "
+	      "allowed: " FORM);
+	check("plugin: modbus\ndevices: {d: {unit_id: 1, connection: tcp://h:0, points: {x: {address: 0}}}}\n",
+	      "gw.yaml:2:39: devices.d.connection: \"tcp://h:0\" is not a connection; allowed: " FORM);
+}
+
+static void a_unit_identifier_is_required_and_a_byte(void **state)
+{
+	(void)state;
+	check("plugin: modbus\nconnection: tcp://h\ndevices: {d: {unit_id: 255, points: {x: {address: 0}}}}\n",
+	      NULL);
+	check("plugin: modbus\nconnection: tcp://h\ndevices: {d: {unit_id: 256, points: {x: {address: 0}}}}\n",
+	      "gw.yaml:3:24: devices.d.unit_id: '256' is outside 0 to 255");
+}
+
+static void urls_have_one_spelling(void **state)
+{
+	static const struct {
+		const char *text, *host, *port, *full;
+	} right[] = {
+		{ "tcp://192.0.2.10:1502", "192.0.2.10", "1502", "tcp://192.0.2.10:1502" },
+		{ "tcp://plc-1.example", "plc-1.example", "502", "tcp://plc-1.example:502" },
+		{ "tcp://plc-1.example:00502", "plc-1.example", "502", "tcp://plc-1.example:502" },
+		{ "tcp://[::1]", "::1", "502", "tcp://[::1]:502" },
+		{ "tcp://[fe80::1%eth0]:503", "fe80::1%eth0", "503", "tcp://[fe80::1%eth0]:503" },
+	};
+	struct mb_url url;
+	struct gw_err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+		assert_int_equal(mb_url_parse(right[i].text, &url, &err), 0);
+		assert_string_equal(url.host, right[i].host);
+		assert_string_equal(url.port, right[i].port);
+		assert_string_equal(url.text, right[i].full);
+	}
+}
+
+static void other_urls_are_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"", "tcp", "tcp:", "tcp://", "tcp://:502", "tcp://h:", "tcp://h:65536", "tcp://h:123456",
+		"tcp://h:5x", "tcp://h/", "tcp://h:502/", "tcp://[::1", "tcp://[]:502", "tcp://[::1]x",
+		"tcp://a b", "TCP://h", "udp://h", "192.0.2.10:502", "tcp://::1",
+	};
+	struct mb_url url;
+	struct gw_err err;
+	char text[512], want[700];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(mb_url_parse(wrong[i], &url, &err), -1);
+		snprintf(want, sizeof(want), "\"%s\" is not a connection; allowed: " FORM, wrong[i]);
+		assert_string_equal(err.msg, want);
+	}
+	snprintf(text, sizeof(text), "tcp://%0300d", 1);
+	assert_int_equal(mb_url_parse(text, &url, &err), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(points_that_are_right_are_taken),
+		cmocka_unit_test(points_that_are_wrong_say_what_is_allowed),
+		cmocka_unit_test(connections_are_checked_where_they_stand),
+		cmocka_unit_test(a_unit_identifier_is_required_and_a_byte),
+		cmocka_unit_test(urls_have_one_spelling),
+		cmocka_unit_test(other_urls_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
