@@ -26,6 +26,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, os.environ.get("B", "build/release"))
 DEVICE_PORTS, BROKER_PORT = range(15021, 15026), 18830
 TURN_S = 6  # a page stays so long when nobody turns it
+TABLE_S = 5  # without a terminal: time between two tables
 PR_SET_PDEATHSIG = 1
 
 
@@ -326,7 +327,7 @@ def show(board, parts, header, end):
             for p in parts:
                 p.check()
             screen.draw()
-            key = screen.key(max(min(1.0, end - time.monotonic()), 0))
+            key = screen.key(max(min(1.0 if screen.tty else TABLE_S, end - time.monotonic()), 0))
             if key in ("q", "\x03"):
                 return
             screen.turn(key)
@@ -345,7 +346,7 @@ def run(folder, parts, seconds):
     client = subscribe(board, port)
     try:
         end = time.monotonic() + seconds
-        wait_for(lambda: any(p[2] for p in board.pages()) or time.monotonic() > end, parts,
+        wait_for(lambda: board.values or time.monotonic() > end, parts,
                  "the first reading", 20)
         show(board, parts, headline(port, folder), end)
     finally:

@@ -101,7 +101,8 @@ class Devices(unittest.TestCase):
             self.assertEqual(ledger.missing(), [])
             first, *rest = [ledger.readings[s] for s in ledger.seqs()]
             self.assertIn("steady", first["values"], "the first reading is full")
-            self.assertEqual([r for r in rest if "steady" in r["values"]], [])
+            again = [i for i, r in enumerate(rest) if "steady" in r["values"]]
+            self.assertIn(again, ([], [0], [1], [2]), "full once more at most: when the sink connected")
             self.assertTrue(all("moving" in r["values"] for r in rest))
 
 

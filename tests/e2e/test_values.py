@@ -32,7 +32,7 @@ CASES = [
     ("f32", words("f", 230.1), {"type": "f32", "unit": "V"}, "230.1", None),
     ("f32_minus_zero", words("f", -0.0), {"type": "f32"}, "-0.0", None),
     ("f32_subnormal", [0, 1], {"type": "f32"}, "1e-45", None),
-    ("f32_large", words("f", 3.4028234663852886e38), {"type": "f32"}, "3.4028235e+38", None),
+    ("f32_large", words("f", 3.4028234663852886e38), {"type": "f32"}, "3.4028235e38", None),
     ("f32_nan", words("f", NAN), {"type": "f32"}, None, "not_available"),
     ("f32_infinity", words("f", INF), {"type": "f32"}, None, "not_available"),
     ("f32_minus_infinity", words("f", -INF), {"type": "f32"}, None, "not_available"),
