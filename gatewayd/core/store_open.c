@@ -1,0 +1,362 @@
+/*
+ * store_open.c - from a path to a database that can be trusted, and back.
+ *
+ * The order matters: the lock first, then a look at the file's header (a foreign
+ * or later file must not be touched), then SQLite, then the tables; a damaged
+ * file is put aside and a new one begun, once.
+ */
+#include "core/store_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	PATH_SIZE = 4096,
+	MIB = 1024 * 1024,
+	CHECKPOINT_PAGES = 250,
+	BUSY_MS = 5000,      /* a person with sqlite3 on the file */
+	CACHE_KIB = 1024,
+	SQLITE_HEAP = 3 * MIB / 2, /* above, SQLite gives back page cache first */
+};
+
+/* ---- connection ---- */
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void set_sizes(struct gw_db *d, uint64_t max_size)
+{
+	d->wal_room = smaller(4 * MIB, max_size / 4);
+	d->reserve_size = smaller(4 * MIB, max_size / 8) / GW_BUFFER_PAGE * GW_BUFFER_PAGE;
+	d->max_pages = (max_size - d->wal_room - d->reserve_size) / GW_BUFFER_PAGE;
+}
+
+static int set_before_tables(struct gw_db *d)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "PRAGMA page_size=%d; PRAGMA cache_size=-%d; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;"
+		 "PRAGMA secure_delete=OFF; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF",
+		 (int)GW_BUFFER_PAGE, (int)CACHE_KIB);
+	return sqlite3_exec(d->sql, text, NULL, NULL, NULL);
+}
+
+/* Changes the file, so only when it is known to be ours. */
+static int set_after_tables(struct gw_db *d)
+{
+	uint64_t checkpoint = smaller(CHECKPOINT_PAGES, d->wal_room / GW_BUFFER_PAGE / 4);
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=%llu; PRAGMA journal_size_limit=%llu;"
+		 "PRAGMA max_page_count=%llu",
+		 (unsigned long long)checkpoint, (unsigned long long)d->wal_room / 2,
+		 (unsigned long long)d->max_pages);
+	return sqlite3_exec(d->sql, text, NULL, NULL, NULL);
+}
+
+static int connect_to(struct gw_db *d, int flags)
+{
+	int rc = sqlite3_open_v2(d->path, &d->sql, flags | SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	sqlite3_extended_result_codes(d->sql, 1);
+	sqlite3_busy_timeout(d->sql, BUSY_MS);
+	return set_before_tables(d);
+}
+
+static void disconnect(struct gw_db *d)
+{
+	gw_db_finalize(d);
+	sqlite3_close(d->sql);
+	d->sql = NULL;
+}
+
+static int remember_file(struct gw_db *d)
+{
+	struct stat s;
+
+	if (stat(d->path, &s) < 0)
+		return SQLITE_CANTOPEN;
+	d->file_device = s.st_dev;
+	d->file_inode = s.st_ino;
+	return SQLITE_OK;
+}
+
+/* ---- identity ---- */
+
+static int new_identifier(char uuid[37])
+{
+	unsigned char b[16];
+
+	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
+		return SQLITE_IOERR;
+	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* RFC 9562, version 4 */
+	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+	snprintf(uuid, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
+		 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	return SQLITE_OK;
+}
+
+static int identify(struct gw_db *d, struct gw_store_info *info)
+{
+	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_META, "t", "buffer");
+	int rc = sqlite3_step(stmt);
+
+	if (rc == SQLITE_ROW) {
+		snprintf(info->buffer, sizeof(info->buffer), "%s", (const char *)sqlite3_column_text(stmt, 0));
+		sqlite3_reset(stmt);
+		return SQLITE_OK;
+	}
+	sqlite3_reset(stmt);
+	if (rc != SQLITE_DONE)
+		return rc;
+	info->created = true;
+	rc = new_identifier(info->buffer);
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_META_PUT, "ti", "created", gw_store_wall_ms());
+	return rc == SQLITE_OK ? gw_db_run(d, GW_SQL_META_PUT, "tt", "buffer", info->buffer) : rc;
+}
+
+static int number_boot(struct gw_db *d, const char *boot, struct gw_store_info *info)
+{
+	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_BOOT, "t", boot);
+	int rc = sqlite3_step(stmt);
+
+	info->boot = rc == SQLITE_ROW ? (uint32_t)sqlite3_column_int64(stmt, 0) : 0;
+	sqlite3_reset(stmt);
+	if (rc != SQLITE_DONE)
+		return rc == SQLITE_ROW ? SQLITE_OK : rc;
+	rc = gw_db_run(d, GW_SQL_BOOT_ADD, "t", boot);
+	info->boot = (uint32_t)sqlite3_last_insert_rowid(d->sql);
+	return rc;
+}
+
+static int count(struct gw_db *d, struct gw_store_info *info)
+{
+	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_OLDEST, "");
+	uint64_t used = 0;
+	int rc = sqlite3_step(stmt);
+
+	if (rc == SQLITE_ROW)
+		info->oldest_ts_ms = sqlite3_column_int64(stmt, 1);
+	sqlite3_reset(stmt);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		rc = gw_db_pages(d, &used);
+	info->bytes = used * GW_BUFFER_PAGE;
+	for (size_t i = 0; i < d->ndevices; i++)
+		info->readings += d->device[i].readings;
+	return rc;
+}
+
+static int introduce(struct gw_db *d, const char *boot, struct gw_store_info *info)
+{
+	int rc = gw_db_run(d, GW_SQL_BEGIN, "");
+
+	if (rc == SQLITE_OK)
+		rc = identify(d, info);
+	if (rc == SQLITE_OK)
+		rc = number_boot(d, boot, info);
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_COMMIT, "");
+	if (rc == SQLITE_OK)
+		rc = gw_db_load(d);
+	return rc == SQLITE_OK ? count(d, info) : rc;
+}
+
+/* ---- opening ---- */
+
+/* SQLITE_MISMATCH: refused, *err says why. */
+static int begin(struct gw_db *d, const char *boot, struct gw_store_info *info, struct gw_err *err)
+{
+	int rc = connect_to(d, SQLITE_OPEN_CREATE);
+
+	memset(info, 0, sizeof(*info));
+	if (rc == SQLITE_OK)
+		rc = gw_schema_prepare(d->sql, d->path, err);
+	if (rc == SQLITE_OK)
+		rc = set_after_tables(d);
+	if (rc == SQLITE_OK)
+		rc = gw_db_prepare(d);
+	if (rc == SQLITE_OK)
+		rc = introduce(d, boot, info);
+	return rc == SQLITE_OK ? remember_file(d) : rc;
+}
+
+/* A table that is missing is damage too. */
+static bool is_damage(int rc)
+{
+	return gw_db_rc_is(rc, SQLITE_NOTADB) || gw_db_rc_is(rc, SQLITE_CORRUPT) || rc == SQLITE_ERROR;
+}
+
+/* An empty file would look like a first start to SQLite, which then drops the WAL beside it. */
+static bool was_emptied(const struct gw_db *d)
+{
+	char wal[PATH_SIZE];
+	struct stat s;
+
+	if (stat(d->path, &s) == 0)
+		return s.st_size == 0 && gw_seqfile_size(d->seq) > 0;
+	return stat(gw_path_with(wal, sizeof(wal), d->path, "-wal"), &s) == 0 && s.st_size > 0;
+}
+
+static int begin_new(struct gw_db *d, const char *boot, struct gw_store_info *info, char aside[512], int *rc,
+		     struct gw_err *err)
+{
+	if (d->sql)
+		disconnect(d);
+	if (gw_put_aside(d->path, aside, err) < 0)
+		return -1;
+	*rc = begin(d, boot, info, err);
+	return 0;
+}
+
+static int begin_or_put_aside(struct gw_db *d, const char *boot, struct gw_store_info *info, char aside[512],
+			      struct gw_err *err)
+{
+	int rc = was_emptied(d) ? SQLITE_CORRUPT : begin(d, boot, info, err);
+
+	if (gw_db_rc_is(rc, SQLITE_FULL) && gw_reserve_release(d)) {
+		disconnect(d);
+		rc = begin(d, boot, info, err);
+	}
+	if (is_damage(rc) && begin_new(d, boot, info, aside, &rc, err) < 0)
+		return -1;
+	if (rc == SQLITE_MISMATCH)
+		return -1;
+	return rc == SQLITE_OK ? 0 : gw_db_err(d, rc, "open", err);
+}
+
+static int open_seqfile(struct gw_db *d, struct gw_err *err)
+{
+	char name[PATH_SIZE];
+
+	return gw_seqfile_open(&d->seq, gw_path_with(name, sizeof(name), d->path, ".seq"), err);
+}
+
+/* SQLite's settings for the whole process; the second call does nothing. */
+static void set_sqlite(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+	sqlite3_initialize();
+	sqlite3_soft_heap_limit64(SQLITE_HEAP);
+}
+
+int gw_db_open(struct gw_db **out, const struct gw_store_options *opts, struct gw_store_info *info,
+	       char aside[512], struct gw_err *err)
+{
+	struct gw_db *d;
+
+	aside[0] = 0;
+	if (opts->max_size < MIB)
+		return gw_err_set(err, GW_EINPUT, "buffer %s: max_size is %llu bytes, 1 MiB at least", opts->path,
+				  (unsigned long long)opts->max_size);
+	set_sqlite();
+	d = gw_must(calloc(1, sizeof(*d)));
+	*d = (struct gw_db){ .path = gw_must(strdup(opts->path)), .lock = -1, .history_ms = opts->history_ms,
+			     .build_ms = opts->build_ms, .purge.budget = GW_ROWS_A_TURN };
+	set_sizes(d, opts->max_size);
+	if (gw_lock_take(d->path, &d->lock, err) < 0 || open_seqfile(d, err) < 0 ||
+	    gw_schema_peek(d->path, err) < 0 || begin_or_put_aside(d, opts->boot, info, aside, err) < 0) {
+		gw_db_close(d);
+		return -1;
+	}
+	gw_reserve_make(d);
+	*out = d;
+	return 0;
+}
+
+/* ---- after an error ---- */
+
+void gw_db_judge(struct gw_db *d, int rc)
+{
+	static const int lasting[] = { SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_CANTOPEN,
+				       SQLITE_READONLY, SQLITE_PROTOCOL, SQLITE_NOMEM };
+
+	for (size_t i = 0; d->sql && i < sizeof(lasting) / sizeof(lasting[0]); i++) {
+		if (gw_db_rc_is(rc, lasting[i]))
+			disconnect(d);
+	}
+}
+
+/* What failed may be on the disk all the same; it will be handed in again. */
+static int forget_unconfirmed(struct gw_db *d)
+{
+	int rc = gw_db_run(d, GW_SQL_BEGIN, "");
+
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_UNDO_COUNT, "i", (int64_t)d->next_id);
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_UNDO, "i", (int64_t)d->next_id);
+	return rc == SQLITE_OK ? gw_db_run(d, GW_SQL_COMMIT, "") : rc;
+}
+
+static int open_again(struct gw_db *d, struct gw_err *err)
+{
+	int rc = connect_to(d, 0);
+
+	if (rc == SQLITE_OK)
+		rc = set_after_tables(d);
+	if (rc == SQLITE_OK)
+		rc = gw_db_prepare(d);
+	if (rc == SQLITE_OK)
+		rc = forget_unconfirmed(d);
+	if (rc == SQLITE_OK)
+		return 0;
+	gw_db_err(d, rc, "open it again", err);
+	disconnect(d);
+	return -1;
+}
+
+int gw_db_ready(struct gw_db *d, struct gw_err *err)
+{
+	struct stat s;
+
+	if (stat(d->path, &s) < 0 || s.st_ino != d->file_inode || s.st_dev != d->file_device)
+		return gw_err_set(err, GW_ENOENT,
+				  "buffer %s was removed or replaced while gatewayd was using it: restart gatewayd",
+				  d->path);
+	return d->sql ? 0 : open_again(d, err);
+}
+
+/* ---- the end ---- */
+
+static void write_exact_bounds(struct gw_db *d)
+{
+	struct gw_err ignored; /* bounds that are too high only skip numbers */
+	bool any = false;
+
+	for (size_t i = 0; i < d->ndevices; i++) {
+		if (!d->device[i].registered)
+			continue;
+		gw_seqfile_set(d->seq, d->device[i].name, d->device[i].given);
+		any = true;
+	}
+	if (any)
+		gw_seqfile_write(d->seq, &ignored);
+}
+
+void gw_db_close(struct gw_db *d)
+{
+	if (!d)
+		return;
+	if (d->seq)
+		write_exact_bounds(d);
+	disconnect(d);
+	gw_db_forget(d);
+	gw_seqfile_close(d->seq);
+	if (d->lock >= 0)
+		close(d->lock);
+	free(d->path);
+	free(d);
+}

@@ -1,0 +1,194 @@
+/*
+ * store_private.h - what the files of the store share: the database as its
+ * thread sees it, and the requests that travel between the loop and the thread.
+ *
+ * Everything named gw_db_* is called by the thread only (and by open and close,
+ * when there is no thread).  These return SQLite's result codes; gw_db_err()
+ * makes an error value of one at the edge.
+ */
+#ifndef GW_CORE_STORE_PRIVATE_H
+#define GW_CORE_STORE_PRIVATE_H
+
+#include <sqlite3.h>
+#include <sys/types.h>
+
+#include "core/schema.h"
+#include "core/seqfile.h"
+#include "core/store.h"
+
+enum {
+	GW_ROWS_A_TURN = 2000,      /* purged at each commit, in quiet times */
+	GW_ROWS_LOOKED_AT = 20000,  /* by one fetch, and by a purge that makes room */
+	GW_LOSSES_KEPT = 10000,     /* acknowledged loss records */
+	GW_RESERVATION_MIN = 4096,  /* numbers */
+};
+
+enum gw_statement {
+	GW_SQL_BEGIN, GW_SQL_COMMIT, GW_SQL_ROLLBACK,
+	GW_SQL_INSERT, GW_SQL_WALK, GW_SQL_BODY, GW_SQL_DELETE, GW_SQL_OLDEST, GW_SQL_NEWEST,
+	GW_SQL_DEVICES, GW_SQL_DEVICE_ADD, GW_SQL_DEVICE_SET,
+	GW_SQL_SINKS, GW_SQL_SINK_PUT,
+	GW_SQL_DUES, GW_SQL_DUE_PUT, GW_SQL_DUE_DELETE,
+	GW_SQL_LOSSES, GW_SQL_LOSS_PUT, GW_SQL_LOSS_FORGET, GW_SQL_LOSS_DELETE,
+	GW_SQL_LAYOUTS, GW_SQL_LAYOUT_LAST, GW_SQL_LAYOUT_ADD,
+	GW_SQL_META, GW_SQL_META_PUT, GW_SQL_BOOT, GW_SQL_BOOT_ADD,
+	GW_SQL_PAGES, GW_SQL_FREE_PAGES, GW_SQL_UNDO_COUNT, GW_SQL_UNDO, GW_SQL_CHECK,
+	GW_STATEMENTS,
+};
+
+struct gw_device_row {
+	uint16_t number;
+	char *name;
+	uint64_t first, next;  /* as committed */
+	uint64_t given;        /* all below may have been given: what an orderly close writes to .seq */
+	uint64_t reserved;     /* the bound in .seq */
+	uint64_t readings;
+	uint64_t skipped;      /* highest seq that lies behind the purge's cursor because it was due */
+	uint64_t pending_next; /* in the open transaction */
+	int64_t pending_readings;
+	bool registered; /* in this process */
+};
+
+struct gw_sink_row {
+	uint16_t number;
+	char *name;
+	uint64_t session;
+	bool present; /* in the configuration */
+	bool changed; /* session, since the last commit */
+};
+
+struct gw_due_set {
+	uint16_t device, sink;
+	struct gw_ranges set;
+};
+
+/*
+ * Where the purge stands.  Behind `cursor` lie only rows that were due when it
+ * passed.  `again`: some of them are not any more.  It starts over when it has
+ * walked at least `budget` rows: twice as far as it last found something.
+ */
+struct gw_purge {
+	uint64_t cursor, walked, deepest, budget;
+	bool again;
+	bool at_end;   /* no rows behind the cursor */
+	bool at_young; /* the next row stays only for its age */
+};
+
+struct gw_db {
+	char *path;
+	sqlite3 *sql; /* NULL: to be opened again at the next request */
+	sqlite3_stmt *stmt[GW_STATEMENTS];
+	struct gw_seqfile *seq;
+	int lock; /* descriptor of <path>.lock */
+	dev_t file_device; /* of the database file: is it still there? */
+	ino_t file_inode;
+	uint64_t max_pages, wal_room, reserve_size;
+	int64_t history_ms, build_ms;
+	bool reserve; /* <path>.reserve is there */
+	int64_t reserve_tried_ms;
+	bool purge_off; /* a page in the purge's way is damaged */
+
+	struct gw_device_row *device; /* by number */
+	size_t ndevices;
+	struct gw_sink_row *sink;
+	size_t nsinks;
+	struct gw_due_set *due; /* by device, then sink */
+	size_t ndue, due_capacity;
+	uint64_t next_id; /* of the next reading; all below are committed */
+	struct gw_purge purge;
+};
+
+/* store_db.c: statements */
+int gw_db_prepare(struct gw_db *d);
+void gw_db_finalize(struct gw_db *d);
+/* Binds by letters: i int64_t, t const char *, b const void * and size_t.  The statement is reset before. */
+sqlite3_stmt *gw_db_bind(struct gw_db *d, enum gw_statement s, const char *letters, ...);
+/* The same and runs it to its end. */
+int gw_db_run(struct gw_db *d, enum gw_statement s, const char *letters, ...);
+/* First column of the first row; 0 when there is none. */
+int gw_db_number(struct gw_db *d, enum gw_statement s, uint64_t *value);
+int gw_db_pages(struct gw_db *d, uint64_t *used);
+/* Fills *err with "buffer PATH: cannot WHAT: why".  Returns -1. */
+int gw_db_err(struct gw_db *d, int rc, const char *what, struct gw_err *err);
+bool gw_db_rc_is(int rc, int primary);
+void *gw_must(void *memory); /* aborts on NULL */
+int64_t gw_store_wall_ms(void);
+
+/* store_open.c */
+int gw_db_open(struct gw_db **out, const struct gw_store_options *opts, struct gw_store_info *info,
+	       char aside[512], struct gw_err *err);
+void gw_db_close(struct gw_db *d); /* exact bounds to .seq first */
+/* Before each request: opens again what an error had closed. */
+int gw_db_ready(struct gw_db *d, struct gw_err *err);
+/* After an error: is the connection still to be trusted?  Closes it if not. */
+void gw_db_judge(struct gw_db *d, int rc);
+
+/* store_load.c: the small tables in memory */
+int gw_db_load(struct gw_db *d);
+void gw_db_forget(struct gw_db *d);
+struct gw_device_row *gw_db_device(const struct gw_db *d, uint16_t number); /* NULL: none */
+struct gw_device_row *gw_db_device_named(const struct gw_db *d, const char *name);
+struct gw_device_row *gw_db_device_add(struct gw_db *d, uint16_t number, const char *name);
+struct gw_sink_row *gw_db_sink_named(const struct gw_db *d, const char *name);
+struct gw_sink_row *gw_db_sink_add(struct gw_db *d, uint16_t number, const char *name);
+struct gw_ranges *gw_db_due(struct gw_db *d, uint16_t sink, uint16_t device); /* made when absent */
+size_t gw_db_due_of(const struct gw_db *d, uint16_t device); /* index of the device's first set */
+bool gw_db_is_due(const struct gw_db *d, uint16_t sink, uint16_t device, uint64_t seq); /* sink 0: any */
+
+/* store_files.c: what lies beside the database */
+int gw_lock_take(const char *path, int *fd, struct gw_err *err);
+int gw_put_aside(const char *path, char aside[512], struct gw_err *err);
+void gw_reserve_make(struct gw_db *d);
+bool gw_reserve_release(struct gw_db *d); /* false: there was none */
+bool gw_disk_is_full(const char *path, uint64_t wanted);
+char *gw_path_with(char *buf, size_t size, const char *path, const char *suffix);
+
+/* store_purge.c */
+/* In the open transaction.  ceiling 0: the usual slice; else history too, until `need`
+ * pages are free below the ceiling, or the end. */
+int gw_db_purge(struct gw_db *d, uint64_t ceiling, uint64_t need);
+void gw_purge_note_shrunk(struct gw_db *d, uint16_t device, const struct gw_ranges *old);
+
+/* store_commit.c */
+struct gw_commit_work {
+	struct gw_commit c; /* readings borrowed, the rest our own */
+	struct gw_due_set *due; /* in the place of c.due; swapped with the sets in force */
+	uint64_t ceiling; /* of a purge that makes room; 0: the usual one */
+	struct gw_commit_result result;
+	struct gw_err err;
+};
+void gw_db_commit(struct gw_db *d, struct gw_commit_work *w);
+
+/* store_register.c */
+int gw_db_register(struct gw_db *d, struct gw_registration *devices, size_t ndevices,
+		   struct gw_sink_registration *sinks, size_t nsinks, struct gw_err *err);
+int gw_db_reserve(struct gw_db *d, uint16_t device, uint64_t upto, struct gw_err *err);
+
+/* store_read.c */
+struct gw_rows_query {
+	uint16_t sink;
+	bool headers; /* the oldest that any sink has due, without bodies */
+	uint64_t from_id;
+	size_t max_rows, max_bytes;
+};
+int gw_db_rows(struct gw_db *d, const struct gw_rows_query *q, struct gw_rows **out, struct gw_err *err);
+/* Looks at the next rows from *id on; 1: there is more, 0: done, -1. */
+int gw_db_verify(struct gw_db *d, uint64_t *id, struct gw_verify *v, struct gw_err *err);
+
+/* store_visit.c: a copy of the small tables, and its way to a visitor */
+struct gw_snapshot;
+int gw_db_snapshot(struct gw_db *d, struct gw_snapshot **out, struct gw_err *err);
+void gw_snapshot_show(const struct gw_snapshot *s, const struct gw_store_visitor *v);
+void gw_snapshot_free(struct gw_snapshot *s);
+
+/* store.c: the queue */
+struct gw_request {
+	struct gw_request *next;
+	/* In the thread; err: the database could not be opened again.  True: not finished,
+	 * to be called again behind the others. */
+	bool (*run)(struct gw_db *d, struct gw_request *q, const struct gw_err *err);
+	void (*finish)(struct gw_request *q); /* on the loop: tells, then frees q */
+};
+void gw_store_push(struct gw_store *st, struct gw_request *q);
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * store_visit.c - a copy of the small tables, made in the thread and shown on
+ * the loop.
+ */
+#include "core/store_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct layout_copy {
+	uint32_t number;
+	uint16_t device;
+	void *body;
+	size_t size;
+};
+
+struct gw_snapshot {
+	struct gw_device_row *device;
+	size_t ndevices;
+	struct layout_copy *layout;
+	size_t nlayouts;
+	struct gw_due_set *due;
+	size_t ndue;
+	struct gw_loss_row *loss;
+	size_t nlosses;
+};
+
+static void copy_devices(const struct gw_db *d, struct gw_snapshot *s)
+{
+	s->device = gw_must(calloc(d->ndevices + 1, sizeof(*s->device)));
+	for (; s->ndevices < d->ndevices; s->ndevices++) {
+		s->device[s->ndevices] = d->device[s->ndevices];
+		s->device[s->ndevices].name = gw_must(strdup(d->device[s->ndevices].name));
+	}
+}
+
+static void copy_due(const struct gw_db *d, struct gw_snapshot *s)
+{
+	s->due = gw_must(calloc(d->ndue + 1, sizeof(*s->due)));
+	for (size_t i = 0; i < d->ndue; i++) {
+		if (!d->due[i].set.n)
+			continue;
+		s->due[s->ndue].device = d->due[i].device;
+		s->due[s->ndue].sink = d->due[i].sink;
+		gw_ranges_copy(&s->due[s->ndue++].set, &d->due[i].set);
+	}
+}
+
+static void take_layout(struct gw_snapshot *s, sqlite3_stmt *stmt)
+{
+	size_t size = (size_t)sqlite3_column_bytes(stmt, 2);
+	struct layout_copy copy = { .number = (uint32_t)sqlite3_column_int64(stmt, 0),
+				    .device = (uint16_t)sqlite3_column_int(stmt, 1),
+				    .body = gw_must(malloc(size + 1)),
+				    .size = size };
+
+	if (size)
+		memcpy(copy.body, sqlite3_column_blob(stmt, 2), size);
+	s->layout = gw_must(realloc(s->layout, (s->nlayouts + 1) * sizeof(*s->layout)));
+	s->layout[s->nlayouts++] = copy;
+}
+
+static void take_loss(struct gw_snapshot *s, sqlite3_stmt *stmt)
+{
+	struct gw_loss_row row = { .id = (uint64_t)sqlite3_column_int64(stmt, 0),
+				   .sink = (uint16_t)sqlite3_column_int(stmt, 1),
+				   .device = (uint16_t)sqlite3_column_int(stmt, 2),
+				   .from = (uint64_t)sqlite3_column_int64(stmt, 3),
+				   .to = (uint64_t)sqlite3_column_int64(stmt, 4),
+				   .readings = (uint64_t)sqlite3_column_int64(stmt, 5),
+				   .cause = (uint8_t)sqlite3_column_int(stmt, 6),
+				   .exact = sqlite3_column_int(stmt, 7) != 0,
+				   .ts_from_ms = sqlite3_column_int64(stmt, 8),
+				   .ts_to_ms = sqlite3_column_int64(stmt, 9),
+				   .state = (uint8_t)sqlite3_column_int(stmt, 10) };
+
+	s->loss = gw_must(realloc(s->loss, (s->nlosses + 1) * sizeof(*s->loss)));
+	s->loss[s->nlosses++] = row;
+}
+
+static int read_table(struct gw_db *d, enum gw_statement statement, struct gw_snapshot *s,
+		      void (*taker)(struct gw_snapshot *s, sqlite3_stmt *stmt))
+{
+	sqlite3_stmt *stmt = gw_db_bind(d, statement, "");
+	int rc;
+
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+		taker(s, stmt);
+	sqlite3_reset(stmt);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int gw_db_snapshot(struct gw_db *d, struct gw_snapshot **out, struct gw_err *err)
+{
+	struct gw_snapshot *s = gw_must(calloc(1, sizeof(*s)));
+	int rc;
+
+	copy_devices(d, s);
+	copy_due(d, s);
+	rc = read_table(d, GW_SQL_LAYOUTS, s, take_layout);
+	if (rc == SQLITE_OK)
+		rc = read_table(d, GW_SQL_LOSSES, s, take_loss);
+	*out = s;
+	if (rc == SQLITE_OK)
+		return 0;
+	gw_db_err(d, rc, "read", err);
+	gw_db_judge(d, rc);
+	return -1;
+}
+
+void gw_snapshot_show(const struct gw_snapshot *s, const struct gw_store_visitor *v)
+{
+	for (size_t i = 0; v->device && i < s->ndevices; i++)
+		v->device(v->arg, s->device[i].number, s->device[i].name, s->device[i].first, s->device[i].next);
+	for (size_t i = 0; v->layout && i < s->nlayouts; i++)
+		v->layout(v->arg, s->layout[i].number, s->layout[i].device, s->layout[i].body, s->layout[i].size);
+	for (size_t i = 0; v->due && i < s->ndue; i++)
+		v->due(v->arg, s->due[i].sink, s->due[i].device, &s->due[i].set);
+	for (size_t i = 0; v->loss && i < s->nlosses; i++)
+		v->loss(v->arg, &s->loss[i]);
+}
+
+void gw_snapshot_free(struct gw_snapshot *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->ndevices; i++)
+		free(s->device[i].name);
+	for (size_t i = 0; i < s->nlayouts; i++)
+		free(s->layout[i].body);
+	for (size_t i = 0; i < s->ndue; i++)
+		gw_ranges_free(&s->due[i].set);
+	free(s->device);
+	free(s->layout);
+	free(s->due);
+	free(s->loss);
+	free(s);
+}
