@@ -25,14 +25,13 @@ static inline void collect(void *arg, const struct gw_place *at, const char *pat
 }
 
 /* Fails the test, showing both, unless the lines are exactly those of `want`. */
-#define assert_lines(got, want)                                                       \
-	do {                                                                          \
-		unsigned n_ = 0;                                                      \
-		for (; n_ < LINES_MAX && (want)[n_]; n_++)                            \
-			assert_string_equal(n_ < (got)->count ? (got)->line[n_] : "", \
-					    (want)[n_]);                              \
-		if ((got)->count > n_)                                                \
-			fail_msg("one more: %s", (got)->line[n_]);                    \
+#define assert_lines(got, want)                                                                    \
+	do {                                                                                       \
+		unsigned n_ = 0;                                                                   \
+		for (; n_ < LINES_MAX && (want)[n_]; n_++)                                         \
+			assert_string_equal(n_ < (got)->count ? (got)->line[n_] : "", (want)[n_]); \
+		if ((got)->count > n_)                                                             \
+			fail_msg("one more: %s", (got)->line[n_]);                                 \
 	} while (0)
 
 #endif
