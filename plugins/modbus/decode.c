@@ -117,7 +117,8 @@ static struct gw_value string(const struct mb_form *f, const uint8_t *p, char *t
 	return (struct gw_value){ .kind = GW_TEXT, .text = text, .length = 2 * (size_t)n };
 }
 
-struct gw_value mb_decode(const struct mb_form *f, const uint8_t *data, unsigned offset, char *text)
+struct gw_value mb_decode(const struct mb_form *f, const uint8_t *data, unsigned offset,
+			  char *text)
 {
 	const uint8_t *p = data + 2 * (size_t)offset;
 

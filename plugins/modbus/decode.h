@@ -38,6 +38,7 @@ unsigned mb_type_integer_bits(enum mb_type type);
  * enough: frame.h and plan.h saw to that.  A float may be NaN or infinite.
  * Text is written to `text`, 2 * MB_REGISTERS_MAX bytes of the caller's.
  */
-struct gw_value mb_decode(const struct mb_form *f, const uint8_t *data, unsigned offset, char *text);
+struct gw_value mb_decode(const struct mb_form *f, const uint8_t *data, unsigned offset,
+			  char *text);
 
 #endif

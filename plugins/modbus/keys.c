@@ -8,7 +8,8 @@ static const char *const orders[] = { "big", "little", NULL };
 enum { SECOND = 1000, TIMEOUT_MAX = 300 * SECOND, PAUSE_MAX = 60 * SECOND, RETRIES_MAX = 10 };
 
 #define CONNECTION_HELP "Where the devices are: tcp://HOST or tcp://HOST:PORT."
-#define TIMEOUT_HELP    "Total deadline of one transaction, from the request to the last byte of its answer."
+#define TIMEOUT_HELP    \
+	"Total deadline of one transaction, from the request to the last byte of its answer."
 #define RETRIES_HELP    "How often a request is repeated after a timeout or a broken answer."
 #define PAUSE_HELP      "Silence on the line between an answer and the next request."
 

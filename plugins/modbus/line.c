@@ -411,7 +411,8 @@ int mb_line_new(struct mb_line **out, const struct mb_line_options *o, struct gw
 
 	if (!l)
 		return gw_err_sys(err, ENOMEM, "cannot make a line to %s", o->url->text);
-	*l = (struct mb_line){ .o = *o, .url = *o->url, .ops = &mb_tcp, .due_us = NEVER, .armed_us = NEVER };
+	*l = (struct mb_line){ .o = *o, .url = *o->url, .ops = &mb_tcp, .due_us = NEVER,
+			       .armed_us = NEVER };
 	l->load.since_us = gw_now_us();
 	l->dice = (uint32_t)l->load.since_us;
 	l->query.transaction = (uint16_t)(l->dice >> 4);

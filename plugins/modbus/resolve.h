@@ -18,7 +18,8 @@ struct mb_resolve;
 struct mb_resolve *mb_resolve_begin(const char *host, const char *port, struct gw_err *err);
 /* Becomes readable when the answer is there; owned by the question. */
 int mb_resolve_fd(const struct mb_resolve *r);
-/* After that, once: the addresses, the caller's to freeaddrinfo(), or NULL with *err.  Ends the question. */
+/* After that, once: the addresses, the caller's to freeaddrinfo(), or NULL with *err.
+ * Ends the question. */
 struct addrinfo *mb_resolve_end(struct mb_resolve *r, struct gw_err *err);
 /* Give up waiting; NULL is allowed. */
 void mb_resolve_abandon(struct mb_resolve *r);
