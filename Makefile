@@ -89,8 +89,126 @@ $(B)/tests/mqtt/test_%: $(B)/obj/tests/mqtt/test_%.o $(B)/libmqtt.a $(B)/libbase
 .PHONY: tests
 tests: $(TESTS)
 
+# ---- fuzz targets: with libFuzzer (make fuzz), and over their corpora in make check ----
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_LIBS_modbus := $(B)/libmodbus.a
+FUZZ_LIBS_control := $(B)/libcore.a
+FUZZ_LINK := $(LIBS_core) $(LIBS_modbus) $(LIBS_base)
+define fuzz
+$(B)/fuzz/$(1): $(B)/obj/tests/fuzz/fuzz_$(1).o $(B)/obj/tests/fuzz/replay.o $(FUZZ_LIBS_$(1)) $(B)/libbase.a
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(FUZZ_LINK)
+endef
+$(foreach f,$(FUZZ),$(eval $(call fuzz,$(f))))
+.PHONY: fuzz-replay fuzz
+fuzz-replay: $(FUZZ:%=$(B)/fuzz/%)
+# make fuzz SECONDS=60: each target with libFuzzer, findings in build/fuzz
+SECONDS ?= 60
+fuzz:
+	@tests/fuzz/run $(SECONDS) $(FUZZ)
+
+# ---- what a fresh machine lacks ----
+PACKAGES := gcc make pkg-config git libpaho-mqtt-dev libmodbus-dev libsqlite3-dev libyaml-dev \
+	libsystemd-dev libjansson-dev zlib1g-dev libssl-dev
+TEST_PACKAGES := libcmocka-dev mosquitto mosquitto-clients python3 python3-pymodbus python3-paho-mqtt \
+	mbpoll sqlite3 openssl
+LINT_PACKAGES := clang clang-tidy cppcheck
+BENCH_PACKAGES := collectd-core libmodbus5 libmosquitto1
+.PHONY: deps deps-build deps-lint deps-bench
+deps:
+	@tests/deps $(PACKAGES) $(TEST_PACKAGES)
+deps-build:
+	@tests/deps $(PACKAGES)
+deps-lint:
+	@tests/deps $(PACKAGES) $(TEST_PACKAGES) $(LINT_PACKAGES)
+deps-bench:
+	@tests/deps $(PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES)
+
+# ---- the two commands of the README ----
+.PHONY: demo check
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@B=$(B) /usr/bin/python3 tests/demo.py
+
+# unit, protocol and corpus tests under ASan and UBSan; end-to-end tests on the release build
+check: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory -j$(JOBS) SAN=1 tests fuzz-replay
+	@$(MAKE) --no-print-directory generated-check
+	@B=$(B) /usr/bin/python3 tests/run.py --python tests/e2e \
+		$(foreach f,$(FUZZ),--fuzz build/san/fuzz/$(f) tests/fuzz/corpus/$(f)) \
+		$(TEST_SOURCES:%.c=build/san/%)
+JOBS ?= $(shell nproc)
+
+.PHONY: bench coverage lint format
+bench: deps-bench
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@B=$(B) /usr/bin/python3 tests/bench/bench.py
+
+coverage: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) B=build/coverage OPT="-O0 -g --coverage" LDFLAGS=--coverage all tests
+	@/usr/bin/python3 tests/run.py $(TEST_SOURCES:%.c=build/coverage/%)
+	@tests/coverage build/coverage
+
+C_FILES := $(wildcard gatewayd/*/*.c plugins/*/*.c)
+lint: deps-lint
+	@tests/lint $(C_FILES)
+format:
+	clang-format -i $(wildcard include/gatewayd/*.h gatewayd/*/*.[ch] plugins/*/*.[ch] tests/*/*.[ch])
+
+# ---- documents made from the tables ----
+GENERATED := conf/gatewayd.yaml docs/configuration.md docs/plugin-protocol.md docs/gatewayd.schema.json \
+	docs/gatewayctl.1
+$(B)/document: $(B)/obj/tests/document/main.o $(B)/libcore.a $(B)/libmodbus.a $(B)/libmqtt.a $(B)/libbase.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_core) $(LIBS_modbus) $(LIBS_mqtt) $(LIBS_base)
+.PHONY: generated generated-check
+generated: $(B)/document $(B)/gatewayctl
+	@tests/document/write $(B) .
+generated-check: $(B)/document $(B)/gatewayctl
+	@tests/document/write $(B) $(B)/generated
+	@for f in $(GENERATED); do cmp -s $$f $(B)/generated/$$f || \
+		{ echo "$$f is stale: run 'make generated'"; exit 1; }; done
+
+# ---- install ----
+LIBDIR := $(PREFIX)/lib
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBDIR)/gatewayd/plugins \
+		$(DESTDIR)$(PREFIX)/include/gatewayd $(DESTDIR)$(LIBDIR)/pkgconfig \
+		$(DESTDIR)$(PREFIX)/share/gatewayd $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(LIBDIR)/systemd/system $(DESTDIR)$(LIBDIR)/sysusers.d $(DESTDIR)/etc/gatewayd
+	install -m 755 $(B)/gatewayd $(DESTDIR)$(PREFIX)/bin/gatewayd
+	install -m 755 $(B)/gatewayctl $(DESTDIR)$(PREFIX)/bin/gatewayctl
+	install -m 755 $(PLUGINS:%=$(B)/plugins/%) $(DESTDIR)$(LIBDIR)/gatewayd/plugins
+	install -m 644 include/gatewayd/*.h $(DESTDIR)$(PREFIX)/include/gatewayd
+	install -m 644 $(B)/libbase.a $(DESTDIR)$(LIBDIR)/libgatewayd.a
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' include/gatewayd.pc.in \
+		> $(DESTDIR)$(LIBDIR)/pkgconfig/gatewayd.pc
+	install -m 644 docs/gatewayctl.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	sed -e 's|@PREFIX@|$(PREFIX)|' systemd/gatewayd.service > $(DESTDIR)$(LIBDIR)/systemd/system/gatewayd.service
+	install -m 644 systemd/gatewayd.sysusers $(DESTDIR)$(LIBDIR)/sysusers.d/gatewayd.conf
+	test -e $(DESTDIR)/etc/gatewayd/gatewayd.yaml || \
+		install -m 640 conf/gatewayd.yaml $(DESTDIR)/etc/gatewayd/gatewayd.yaml
+
+.PHONY: help
+help:
+	@sed -n 's/^## //p' Makefile
+
 clean:
 	rm -rf build
+
+## make             build into build/release
+## make demo        simulated devices, a broker, the daemon, and live telemetry (DEMO_SECONDS=N ends it)
+## make check       all tests; ends with `N passed, N failed`
+## make deps        install from Debian what is missing
+## make install     [DESTDIR=] [PREFIX=/usr]
+## make bench       figures beside Debian's collectd
+## make fuzz        libFuzzer on each parser of foreign bytes (SECONDS=60 each)
+## make lint        clang build, clang-tidy, cppcheck
+## make coverage    lines covered by the unit tests
+## make format      clang-format
+## make generated   sample configuration, reference, schema, protocol, manual pages from the tables
+## make clean
 
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

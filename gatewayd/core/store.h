@@ -10,11 +10,11 @@
  * Tables (docs/buffer.md says the same for people):
  *	meta    key, value: identifier of the buffer, created, ...
  *	boot    number, boot id
- *	device  number, name, first_seq, next_seq
+ *	device  number, name, first_seq, next_seq, readings
  *	layout  number, device, from_seq, body (LAYOUT and LAYOUT_POINT messages,
  *		each preceded by its u32 size)
- *	sink    number, name, session
- *	reading id (grows in order of arrival), device, seq, body (struct gw_reading)
+ *	sink    number, name, session, present
+ *	reading id (grows in order of arrival), device, seq, ts, body (struct gw_reading)
  *	due     sink, device, ranges of seq that the sink has not acknowledged
  *	loss    id, sink, device, from, to, readings, cause, exact, ts_from, ts_to, sent
  *	state   owner, key, value: the memory of plugins
@@ -28,6 +28,8 @@
  * (two fixed slots with CRC, written in place alternately and synced: upper
  * bounds of all numbers given, by device name) and <path>.reserve (a reserve that is
  * given back to the file system when it is full).
+ *
+ * Out of memory aborts: the process is started again and the ring has the rest.
  */
 #ifndef GW_CORE_STORE_H
 #define GW_CORE_STORE_H
@@ -70,13 +72,34 @@ struct gw_store_info {
  */
 int gw_store_open(struct gw_store **out, const struct gw_store_options *opts, struct gw_loop *loop,
 		  struct gw_store_info *info, char aside[512], struct gw_err *err);
-/* Carries out what was requested, writes exact bounds to .seq, closes.  NULL is allowed. */
+/* Carries out what was requested (a verify is cut short), calls back for it, writes exact bounds to
+ * .seq, closes.  Not from a callback of the store.  NULL is allowed. */
 void gw_store_close(struct gw_store *st);
 
 /* Other limits from now on (a reload). */
 void gw_store_configure(struct gw_store *st, uint64_t max_size, int64_t history_ms);
 
-/* --- registration: at start and at a reload --- */
+/*
+ * --- registration: at start and at a reload ---
+ *
+ * next_seq is what the database knows.  After a stop that was not orderly, .seq
+ * may lie above it: numbers gap_from..gap_to may have been given, and their
+ * readings are not in the database.  The loop decides:
+ *	ring found       no gap: commit what is on the ring, go on behind the last
+ *	                 number on it (below next_seq: at next_seq)
+ *	ring not found   declare gap_from..gap_to lost (power_cut, not exact), go on at gap_to + 1
+ * and then commits `next` for the device in either case: until it does, an
+ * orderly close takes all numbers up to gap_to as given.  Numbers are given below
+ * `reserved` only.  A device that was registered before in this process has no gap;
+ * commit its `next` before registering it again.
+ *
+ * A device that is new here goes on from .seq, else begins at the later of now
+ * and build_ms; a known device that .seq does not know (or knows less of than
+ * the database) gets a gap up to there.
+ *
+ * sinks is the whole list of the configuration: one that is not in it loses its
+ * due sets and losses and is fresh when it comes back.  NULL: leave sinks as they are.
+ */
 struct gw_registration {
 	const char *name;      /* of the device */
 	const void *layout;    /* body of its layout, for comparison with the last one */
@@ -86,6 +109,7 @@ struct gw_registration {
 	uint16_t device;       /* number */
 	uint32_t layout_number;
 	uint64_t first_seq, next_seq, from_seq, reserved; /* numbers below `reserved` may be given */
+	/* from_seq of a new layout is next_seq; readings on a ring may lie above and be of the old one */
 	uint64_t gap_from, gap_to; /* after a power cut: numbers that may have been given and are gone; 0: none */
 };
 struct gw_sink_registration {
@@ -125,7 +149,16 @@ struct gw_store_visitor {
 /* The callbacks run on the loop, in the order of the members, then done. */
 void gw_store_visit(struct gw_store *st, const struct gw_store_visitor *v);
 
-/* --- the group commit --- */
+/*
+ * --- the group commit ---
+ *
+ * All in one transaction, or nothing.  readings[i]->device is the store's
+ * number.  About 1 MiB a commit keeps the WAL within its limit; more is allowed.
+ * After an error hand the same in again: what had reached the disk after all is
+ * taken back first, nothing is doubled.  Errors: GW_EFULL all that is left is
+ * due (give some up); GW_ENOENT the file was removed or replaced (restart);
+ * GW_EIO with .sys (ENOSPC: the disk is full, the reserve was released).
+ */
 struct gw_due_row {
 	uint16_t sink, device;
 	const struct gw_ranges *ranges; /* copied by the call */

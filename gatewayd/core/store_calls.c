@@ -280,6 +280,37 @@ void gw_store_session(struct gw_store *st, uint16_t sink, uint64_t session)
 	gw_store_push(st, &r->q);
 }
 
+/* ---- limits ---- */
+
+struct limits_request {
+	struct gw_request q;
+	uint64_t max_size;
+	int64_t history_ms;
+};
+
+static bool run_limits(struct gw_db *d, struct gw_request *q, const struct gw_err *err)
+{
+	const struct limits_request *r = (const struct limits_request *)q;
+
+	(void)err; /* a database that is closed gets them when it is opened again */
+	gw_db_limit(d, r->max_size, r->history_ms);
+	return false;
+}
+
+static void finish_limits(struct gw_request *q)
+{
+	free(q);
+}
+
+void gw_store_configure(struct gw_store *st, uint64_t max_size, int64_t history_ms)
+{
+	struct limits_request *r = gw_must(calloc(1, sizeof(*r)));
+
+	*r = (struct limits_request){ .q = { .run = run_limits, .finish = finish_limits },
+				      .max_size = max_size, .history_ms = history_ms };
+	gw_store_push(st, &r->q);
+}
+
 /* ---- verify ---- */
 
 struct verify_request {

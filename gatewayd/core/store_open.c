@@ -64,6 +64,14 @@ static int set_after_tables(struct gw_db *d)
 	return sqlite3_exec(d->sql, text, NULL, NULL, NULL);
 }
 
+void gw_db_limit(struct gw_db *d, uint64_t max_size, int64_t history_ms)
+{
+	set_sizes(d, max_size);
+	d->history_ms = history_ms;
+	if (d->sql)
+		set_after_tables(d);
+}
+
 static int connect_to(struct gw_db *d, int flags)
 {
 	int rc = sqlite3_open_v2(d->path, &d->sql, flags | SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);

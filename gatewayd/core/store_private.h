@@ -118,6 +118,8 @@ int64_t gw_store_wall_ms(void);
 int gw_db_open(struct gw_db **out, const struct gw_store_options *opts, struct gw_store_info *info,
 	       char aside[512], struct gw_err *err);
 void gw_db_close(struct gw_db *d); /* exact bounds to .seq first */
+/* Other limits from now on. */
+void gw_db_limit(struct gw_db *d, uint64_t max_size, int64_t history_ms);
 /* Before each request: opens again what an error had closed. */
 int gw_db_ready(struct gw_db *d, struct gw_err *err);
 /* After an error: is the connection still to be trusted?  Closes it if not. */
