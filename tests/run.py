@@ -86,10 +86,10 @@ def run_python(path):
                           PYTHONDONTWRITEBYTECODE="1")
     ran = re.search(r"^Ran (\d+) tests?", out, re.M)
     total = int(ran.group(1)) if ran else 0
-    counts = {k: int(v) for k, v in re.findall(r"(failures|errors|skipped)=(\d+)", out.splitlines()[-1])} \
-        if out.strip() else {}
-    failed = counts.get("failures", 0) + counts.get("errors", 0)
-    skipped = counts.get("skipped", 0)
+    # a test with failing subtests has a heading for each: it is one failed test
+    failed = len(set(re.findall(r"^(?:FAIL|ERROR): (\S+ \(\S+\))", out, re.M)))
+    last = out.splitlines()[-1] if out.strip() else ""
+    skipped = int((re.search(r"skipped=(\d+)", last) or [0, 0])[1])
     return judge("/".join(path.split("/")[-2:]), code, out, took,
                  max(total - failed - skipped, 0), failed, skipped)
 

@@ -411,6 +411,7 @@ static void unset_keys_inherit_from_one_level_up(void **state)
 	s = f->root.sources.items;
 	t = s->things.items;
 	assert_int_equal(t[0].timeout_ms, 0);
+	assert_int_equal(t[0].serial.baud, 0);
 	for (size_t i = 0; i < s->things.count; i++)
 		gw_config_inherit(&thing_table, t[i].item.node, &t[i], &source_table, s);
 	assert_int_equal(t[0].timeout_ms, 3000);

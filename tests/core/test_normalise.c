@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "core/normalise.h"
-#include "core/normalise_number.h"
 
 #define D(m, p) { (m), (p) }
 #define ONE .scale = D(1, 0)
@@ -203,121 +202,6 @@ static void each_value_comes_out_exactly(void **state)
 		}
 		gw_normaliser_free(nm);
 	}
-}
-
-/* ---- rounding, against decimal text read by the C library ---- */
-
-static uint64_t chance(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
-
-/* "-123e-7" of a 128-bit number. */
-static void as_text(char out[64], gw_i128 v, int places)
-{
-	char digits[48];
-	size_t n = sizeof(digits);
-	gw_u128 m = v < 0 ? -(gw_u128)v : (gw_u128)v;
-
-	do
-		digits[--n] = (char)('0' + (int)(m % 10));
-	while ((m /= 10) != 0);
-	snprintf(out, 64, "%s%.*se-%d", v < 0 ? "-" : "", (int)(sizeof(digits) - n), digits + n, places);
-}
-
-static gw_i128 ten_to(int n)
-{
-	gw_i128 v = 1;
-
-	while (n-- > 0)
-		v *= 10;
-	return v;
-}
-
-
-static int64_t some(uint64_t *seed, unsigned width)
-{
-	int64_t v = (int64_t)chance(seed) >> (64 - width);
-
-	return v >> chance(seed) % width; /* small ones as often as large ones */
-}
-
-static void check_integer(int64_t raw, struct gw_decimal scale, struct gw_decimal offset)
-{
-	struct gw_line l = gw_line_make(scale, offset);
-	int places = scale.places > offset.places ? scale.places : offset.places;
-	gw_i128 n = (gw_i128)raw * scale.mantissa * ten_to(places - scale.places) +
-		    (gw_i128)offset.mantissa * ten_to(places - offset.places);
-	double got = gw_line_integer(&l, raw < 0, raw < 0 ? -(uint64_t)raw : (uint64_t)raw);
-	char text[64];
-
-	as_text(text, n, places);
-	if (got != strtod(text, NULL))
-		fail_msg("%jd: %.17g, not %s", (intmax_t)raw, got, text);
-}
-
-static void integers_are_rounded_as_by_exact_arithmetic(void **state)
-{
-	uint64_t seed = 88172645463325252u;
-
-	(void)state;
-	for (int i = 0; i < 250000; i++) {
-		struct gw_decimal scale = { some(&seed, 40), (int)(chance(&seed) % 10) };
-		struct gw_decimal offset = { some(&seed, 40), (int)(chance(&seed) % 10) };
-		struct gw_decimal long_scale = { some(&seed, 62), (int)(chance(&seed) % 19) };
-
-		check_integer(some(&seed, 40), scale, offset);
-		check_integer(some(&seed, 64), long_scale, (struct gw_decimal){ 0, 0 });
-	}
-}
-
-/* mantissa * 2^-k = mantissa * 5^k / 10^k, so the exact result has a decimal text. */
-static void check_float(int64_t mantissa, int k, struct gw_decimal scale, int64_t offset,
-			enum gw_precision precision)
-{
-	struct gw_line l = gw_line_make(scale, (struct gw_decimal){ offset, scale.places });
-	double got = gw_line_float(&l, ldexp((double)mantissa, -k), precision), want;
-	gw_i128 five = ten_to(k) >> k;
-	char text[64];
-
-	as_text(text, (gw_i128)mantissa * scale.mantissa * five + (gw_i128)offset * ten_to(k),
-		k + scale.places);
-	want = precision == GW_SINGLE ? (double)strtof(text, NULL) : strtod(text, NULL);
-	if (got != want)
-		fail_msg("%jd * 2^-%d: %.17g, not %s", (intmax_t)mantissa, k, got, text);
-}
-
-static void floats_are_rounded_once_as_by_exact_arithmetic(void **state)
-{
-	uint64_t seed = 362436069362436069u;
-
-	(void)state;
-	for (int i = 0; i < 250000; i++) {
-		struct gw_decimal scale = { some(&seed, 20), (int)(chance(&seed) % 8) };
-
-		check_float(some(&seed, 25), (int)(chance(&seed) % 30), scale, some(&seed, 20), GW_SINGLE);
-		scale.mantissa = some(&seed, 12);
-		check_float(some(&seed, 54), (int)(chance(&seed) % 20), scale, some(&seed, 20), GW_DOUBLE);
-	}
-}
-
-static void decimals_have_floors_ceilings_and_steps(void **state)
-{
-	(void)state;
-	assert_true(gw_decimal_floor((struct gw_decimal)D(-105, 1)) == -11);
-	assert_true(gw_decimal_ceil((struct gw_decimal)D(-105, 1)) == -10);
-	assert_true(gw_decimal_floor((struct gw_decimal)D(105, 1)) == 10);
-	assert_true(gw_decimal_ceil((struct gw_decimal)D(105, 1)) == 11);
-	assert_true(gw_decimal_ceil((struct gw_decimal)D(INT64_MIN, 0)) == INT64_MIN);
-	assert_int_equal(gw_decimal_steps((struct gw_decimal)D(5, 2), (struct gw_decimal)D(1, 1)), 1);
-	assert_int_equal(gw_decimal_steps((struct gw_decimal)D(1, 1), (struct gw_decimal)D(-1, 1)), 1);
-	assert_int_equal(gw_decimal_steps((struct gw_decimal)D(11, 2), (struct gw_decimal)D(1, 1)), 2);
-	assert_int_equal(gw_decimal_steps((struct gw_decimal)D(1, 0), (struct gw_decimal)D(1, 18)), 1000000000000000000);
-	assert_true(gw_decimal_steps((struct gw_decimal)D(INT64_MAX, 0), (struct gw_decimal)D(1, 18)) == UINT64_MAX);
-	assert_true(gw_decimal_steps((struct gw_decimal)D(1, 0), (struct gw_decimal)D(0, 0)) == UINT64_MAX);
 }
 
 /* ---- types ---- */
@@ -689,6 +573,14 @@ static void a_long_text_is_kept_up_to_a_whole_character(void **state)
 	gw_normaliser_free(nm);
 }
 
+static uint64_t chance(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
 /* Any reading that passes the check comes out as one that passes it again. */
 static void whatever_comes_in_a_checked_reading_comes_out(void **state)
 {
@@ -736,9 +628,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_value_comes_out_exactly),
-		cmocka_unit_test(integers_are_rounded_as_by_exact_arithmetic),
-		cmocka_unit_test(floats_are_rounded_once_as_by_exact_arithmetic),
-		cmocka_unit_test(decimals_have_floors_ceilings_and_steps),
 		cmocka_unit_test(each_point_tells_what_it_publishes),
 		cmocka_unit_test(a_change_of_the_deadband_is_said_and_less_is_not),
 		cmocka_unit_test(silence_lasts_no_longer_than_allowed),

@@ -31,6 +31,7 @@ def text(s):
 class Link:
     def __init__(self, fd):
         self.socket = socket.socket(fileno=fd)
+        self.socket.setblocking(True)  # it is handed over non-blocking
 
     def send(self, kind, body=b""):
         self.socket.send(struct.pack("<HHI", kind, 0, 8 + len(body)) + body)

@@ -37,7 +37,7 @@ sources:
 
 # (what is replaced, by what, line, key path, words that the message must contain)
 WRONG = [
-    ("interval: 1s", "intervall: 1s", 16, "sources.field.devices.meter-1.intervall", ["interval"]),
+    ("interval: 1s", "intervall: 1s", 16, "sources.field.devices.meter-1: ", ["'intervall'", "'interval'"]),
     ("interval: 1s", "interval: 1", 16, "sources.field.devices.meter-1.interval", ["ms", "s"]),
     ("interval: 1s", "interval: 1s\n        interval: 2s", 17, "sources.field.devices.meter-1.interval", ["16"]),
     ("unit_id: 1", "unit_id: 256", 15, "sources.field.devices.meter-1.unit_id", ["256", "255"]),
@@ -57,8 +57,8 @@ WRONG = [
     ("      meter-1:", "      meter 1:", 14, "sources.field.devices", ["meter 1"]),
     ("gateway: {id: 79-test}", "gateway: &a {id: 79-test}", 1, "", ["anchor"]),
     ("gateway: {id: 79-test}", "gateway: {id: !!str x}", 1, "", ["tag"]),
-    ("gateway: {id: 79-test}", "gateway: {id: }", 1, "gateway.id", ["empty"]),
-    ("connection: ", "conection: ", 12, "sources.field.conection", ["connection"]),
+    ("gateway: {id: 79-test}", "gateway: {id: }", 1, "gateway.id", ["has no value"]),
+    ("connection: ", "conection: ", 12, "sources.field: ", ["'conection'", "'connection'"]),
 ]
 
 
@@ -115,7 +115,7 @@ class Check(unittest.TestCase):
             """)
         _, code, out, _ = self.check(self.good + textwrap.indent(more, "  "))
         self.assertEqual(code, 1, out)
-        self.assertIn("meter-1", out)
+        self.assertRegex(out, r"^\S+:24:7: sources\.other\.devices\.Meter-1: .*'field'.*:14:7\n$")
 
     def test_a_json_file_is_a_valid_configuration(self):
         config = {"gateway": {"id": "79-test"}, "buffer": {"path": "buffer.db"},
@@ -161,7 +161,7 @@ class Check(unittest.TestCase):
         r = subprocess.run([program("gatewayctl"), "-s", os.path.join(self.folder.name, "none.sock"), "status"],
                            capture_output=True, text=True, timeout=10)
         self.assertEqual(r.returncode, 3, r.stdout + r.stderr)
-        self.assertEqual(len(r.stderr.splitlines()), 1, r.stderr)
+        self.assertIn("no daemon answers", r.stderr)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ class BadStarts(unittest.TestCase):
     def test_a_buffer_of_a_later_version_is_left_alone(self):
         with small_world() as w:
             w.start()
+            wait_until(lambda: w.ledger("bench-1").readings, 15, "readings")
             self.assertEqual(w.daemon.end(), 0)
             db = sqlite3.connect(w.config["buffer"]["path"])
             version = db.execute("PRAGMA user_version").fetchone()[0]

@@ -78,6 +78,8 @@ class Plugins(unittest.TestCase):
                        and w.gateway_status()["state"] == "online", 20, "a new session")
             before = self.readings(w, "bench-2")
             wait_until(lambda: self.readings(w, "bench-2") >= before + 5, 15, "readings again")
+            wait_until(lambda: not w.ledger("bench-1").missing() and not w.ledger("bench-2").missing(), 15,
+                       "what was unacknowledged came again")
             self.assert_untouched(w, "bench-1")
             self.assertLessEqual(w.ledger("bench-1").copies + w.ledger("bench-2").copies, 50)
 

@@ -42,7 +42,8 @@ static inline int free_port(void)
 
 static inline bool port_answers(int port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 				 .sin_port = htons((uint16_t)port) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool yes = connect(fd, (void *)&a, sizeof(a)) == 0;
@@ -85,7 +86,9 @@ static inline void broker_up(struct test_broker *b)
 	snprintf(path, sizeof(path), "%s/mosquitto.conf", b->folder);
 	b->pid = spawn(argv, -1);
 	for (int i = 0; !port_answers(b->port); i++) {
-		const struct timespec pause = { .tv_nsec = 20000000 }; /* between tries, until a deadline */
+		const struct timespec pause = {
+			.tv_nsec = 20000000
+		}; /* between tries, until a deadline */
 
 		if (i == 500)
 			abort();
@@ -146,8 +149,21 @@ struct test_subscriber {
 static inline void subscriber_start(struct test_subscriber *s, int port, const char *topic)
 {
 	char port_text[8];
-	const char *argv[] = { "mosquitto_sub", "-h", "127.0.0.1", "-p", port_text, "-V", "5", "-q", "1", "-t", topic,
-			       "-F", "%r %t %p", "--retain-as-published", NULL };
+	const char *argv[] = { "mosquitto_sub",
+			       "-h",
+			       "127.0.0.1",
+			       "-p",
+			       port_text,
+			       "-V",
+			       "5",
+			       "-q",
+			       "1",
+			       "-t",
+			       topic,
+			       "-F",
+			       "%r %t %p",
+			       "--retain-as-published",
+			       NULL };
 	int fds[2];
 
 	snprintf(port_text, sizeof(port_text), "%d", port);

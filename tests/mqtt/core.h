@@ -58,7 +58,8 @@ struct gw_loop *gw_plugin_loop(struct gw_plugin *p)
 	return p->loop;
 }
 
-void gw_sink_ack(struct gw_plugin *p, unsigned device, uint64_t from, uint64_t to, enum gw_outcome o, unsigned credit)
+void gw_sink_ack(struct gw_plugin *p, unsigned device, uint64_t from, uint64_t to,
+		 enum gw_outcome o, unsigned credit)
 {
 	if (p->nacks == CORE_ACKS)
 		abort();
@@ -124,10 +125,21 @@ static inline struct gw_plugin *core_new(const char *broker)
 	p->arena = gw_arena_new();
 	p->problems.fn = core_problem;
 	p->brokers[0] = broker;
-	p->keys = (struct mqtt_keys){ .broker = { p->brokers, 1 }, .root = "goc", .topic = "{root}/{gateway}/{device}",
-				      .keepalive_ms = 10000, .ack_timeout_ms = 20000, .window = 50 };
-	p->gateway = (struct gw_gateway_info){ .id = "gw-1", .title = "", .province = "79", .site = "", .version = "1",
-					       .config = "c", .boot = "boot-1", .buffer = "f", .session = 6 };
+	p->keys = (struct mqtt_keys){ .broker = { p->brokers, 1 },
+				      .root = "goc",
+				      .topic = "{root}/{gateway}/{device}",
+				      .keepalive_ms = 10000,
+				      .ack_timeout_ms = 20000,
+				      .window = 50 };
+	p->gateway = (struct gw_gateway_info){ .id = "gw-1",
+					       .title = "",
+					       .province = "79",
+					       .site = "",
+					       .version = "1",
+					       .config = "c",
+					       .boot = "boot-1",
+					       .buffer = "f",
+					       .session = 6 };
 	if (gw_loop_new(&p->loop, &err) || !(p->kick = gw_on_timer(p->loop, core_nothing, p, &err)))
 		abort();
 	return p;
@@ -159,12 +171,12 @@ static inline void core_turn(struct gw_plugin *p, int64_t wait_us)
 }
 
 /* Turns the loop until `condition` holds; false after twenty seconds. */
-#define core_until(p, condition)                                             \
-	__extension__({                                                      \
-		int64_t end_ = gw_now_us() + 20000000;                       \
-		while (!(condition) && gw_now_us() < end_)                   \
-			core_turn((p), 20000);                               \
-		(condition);                                                 \
+#define core_until(p, condition)                                                                   \
+	__extension__({                                                                            \
+		int64_t end_ = gw_now_us() + 20000000;                                             \
+		while (!(condition) && gw_now_us() < end_)                                         \
+			core_turn((p), 20000);                                                     \
+		(condition);                                                                       \
 	})
 
 static inline void core_free(struct gw_plugin *p)
@@ -179,7 +191,8 @@ static inline void core_free(struct gw_plugin *p)
 	free(p);
 }
 
-static inline void core_live(struct gw_plugin *p, const struct gw_layout *l, uint64_t seq, double value)
+static inline void core_live(struct gw_plugin *p, const struct gw_layout *l, uint64_t seq,
+			     double value)
 {
 	const struct gw_reading *r;
 
@@ -189,8 +202,8 @@ static inline void core_live(struct gw_plugin *p, const struct gw_layout *l, uin
 }
 
 /* Up to 100 readings, seq from, from + step, ... */
-static inline void core_replay(struct gw_plugin *p, const struct gw_layout *l, uint64_t from, unsigned step,
-			       unsigned count)
+static inline void core_replay(struct gw_plugin *p, const struct gw_layout *l, uint64_t from,
+			       unsigned step, unsigned count)
 {
 	static alignas(8) char blocks[100][128];
 	const struct gw_reading *readings[100];

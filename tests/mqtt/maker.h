@@ -21,13 +21,15 @@ struct maker {
 	alignas(8) char block[128 * 1024];
 };
 
-static inline void maker_put(struct maker *m, unsigned index, enum gw_kind kind, unsigned reason, uint64_t slot)
+static inline void maker_put(struct maker *m, unsigned index, enum gw_kind kind, unsigned reason,
+			     uint64_t slot)
 {
 	m->tags[m->count] = gw_tag(index, kind, reason);
 	m->slots[m->count++] = slot;
 }
 
-static inline void maker_f64(struct maker *m, unsigned index, enum gw_kind kind, unsigned reason, double v)
+static inline void maker_f64(struct maker *m, unsigned index, enum gw_kind kind, unsigned reason,
+			     double v)
 {
 	uint64_t slot;
 
@@ -50,7 +52,9 @@ static inline struct gw_reading *maker_done(struct maker *m, uint64_t seq, int64
 	struct gw_reading *r = (void *)m->block;
 	size_t text = (m->text_size + 7) & ~(size_t)7;
 
-	*r = (struct gw_reading){ .count = (uint16_t)m->count, .seq = seq, .ts_ms = ts_ms,
+	*r = (struct gw_reading){ .count = (uint16_t)m->count,
+				  .seq = seq,
+				  .ts_ms = ts_ms,
 				  .text_size = (uint16_t)m->text_size };
 	memcpy(gw_reading_tags(r), m->tags, m->count * sizeof(m->tags[0]));
 	memcpy(gw_reading_slots(r), m->slots, m->count * sizeof(m->slots[0]));
@@ -68,14 +72,24 @@ static inline struct gw_layout *maker_layout(struct gw_arena *a, unsigned device
 {
 	struct gw_layout *l = gw_arena_alloc(a, sizeof(*l));
 
-	*l = (struct gw_layout){ .device = device, .current = true, .name = name, .title = "", .profile = "",
-				 .domain = "", .first_seq = 1, .from_seq = 1 };
+	*l = (struct gw_layout){ .device = device,
+				 .current = true,
+				 .name = name,
+				 .title = "",
+				 .profile = "",
+				 .domain = "",
+				 .first_seq = 1,
+				 .from_seq = 1 };
 	while (names[l->npoints])
 		l->npoints++;
 	l->points = gw_arena_alloc(a, (l->npoints + 1) * sizeof(*l->points));
 	for (unsigned i = 0; i < l->npoints; i++)
-		l->points[i] = (struct gw_layout_point){ .name = names[i], .unit = "", .symbol = "", .quantity = "",
-							 .type = GW_TYPE_NUMBER, .interval_ms = 1000 };
+		l->points[i] = (struct gw_layout_point){ .name = names[i],
+							 .unit = "",
+							 .symbol = "",
+							 .quantity = "",
+							 .type = GW_TYPE_NUMBER,
+							 .interval_ms = 1000 };
 	return l;
 }
 

@@ -90,9 +90,10 @@ static void texts_and_labels_are_escaped(void **state)
 	maker_text(f->maker, 1, "a\nb\x01");
 	maker_put(f->maker, 2, GW_BOOL, GW_GOOD, 0);
 	maker_put(f->maker, 3, GW_ENUM, GW_GOOD, 1);
-	assert_string_equal(text_of(f, 0, false, NULL),
-			    HEAD "\"values\":{\"a\":\"Bơm \\\"số\\\" 1\\\\\",\"b\":\"a\\u000ab\\u0001\",\"c\":false,"
-				 "\"d\":\"say \\\"stop\\\"\"}}");
+	assert_string_equal(
+		text_of(f, 0, false, NULL), HEAD
+		"\"values\":{\"a\":\"Bơm \\\"số\\\" 1\\\\\",\"b\":\"a\\u000ab\\u0001\",\"c\":false,"
+		"\"d\":\"say \\\"stop\\\"\"}}");
 }
 
 static void a_point_without_a_value_has_only_a_quality(void **state)
@@ -101,8 +102,8 @@ static void a_point_without_a_value_has_only_a_quality(void **state)
 
 	maker_put(f->maker, 0, GW_NONE, GW_TIMEOUT, 0);
 	maker_put(f->maker, 1, GW_NONE, GW_EXCEPTION_0 | 2, 0);
-	assert_string_equal(text_of(f, 0, false, NULL),
-			    HEAD "\"values\":{},\"quality\":{\"a\":\"timeout\",\"b\":\"exception_2\"}}");
+	assert_string_equal(text_of(f, 0, false, NULL), HEAD
+			    "\"values\":{},\"quality\":{\"a\":\"timeout\",\"b\":\"exception_2\"}}");
 }
 
 static void a_value_out_of_range_is_there_with_its_quality(void **state)
@@ -111,8 +112,9 @@ static void a_value_out_of_range_is_there_with_its_quality(void **state)
 
 	maker_f64(f->maker, 0, GW_F64, GW_GOOD, 1.5);
 	maker_f64(f->maker, 1, GW_F64, GW_OUT_OF_RANGE, 99.5);
-	assert_string_equal(text_of(f, 0, false, NULL),
-			    HEAD "\"values\":{\"a\":1.5,\"b\":99.5},\"quality\":{\"b\":\"out_of_range\"}}");
+	assert_string_equal(
+		text_of(f, 0, false, NULL),
+		HEAD "\"values\":{\"a\":1.5,\"b\":99.5},\"quality\":{\"b\":\"out_of_range\"}}");
 }
 
 static void what_json_cannot_carry_becomes_a_quality(void **state)
@@ -124,9 +126,10 @@ static void what_json_cannot_carry_becomes_a_quality(void **state)
 	maker_put(f->maker, 2, GW_TEXT, GW_GOOD, 5 << 16 | 5);
 	maker_put(f->maker, 3, GW_ENUM, GW_GOOD, 3);
 	maker_put(f->maker, 4, GW_BOOL, GW_GOOD, 1);
-	assert_string_equal(text_of(f, 0, false, NULL),
-			    HEAD "\"values\":{},\"quality\":{\"a\":\"not_available\",\"b\":\"not_available\","
-				 "\"c\":\"bad_text\",\"d\":\"not_in_enum\"}}");
+	assert_string_equal(
+		text_of(f, 0, false, NULL),
+		HEAD "\"values\":{},\"quality\":{\"a\":\"not_available\",\"b\":\"not_available\","
+		     "\"c\":\"bad_text\",\"d\":\"not_in_enum\"}}");
 }
 
 static void replay_and_an_untrusted_clock_are_marked(void **state)
@@ -134,10 +137,12 @@ static void replay_and_an_untrusted_clock_are_marked(void **state)
 	struct fixture *f = *state;
 
 	maker_put(f->maker, 0, GW_BOOL, GW_GOOD, 1);
-	assert_string_equal(text_of(f, 0, true, "b1"), HEAD "\"values\":{\"a\":true},\"replay\":true}");
+	assert_string_equal(text_of(f, 0, true, "b1"),
+			    HEAD "\"values\":{\"a\":true},\"replay\":true}");
 	maker_put(f->maker, 0, GW_BOOL, GW_GOOD, 1);
-	assert_string_equal(text_of(f, GW_READING_UNSYNCED, true, "b1"),
-			    HEAD "\"values\":{\"a\":true},\"clock\":\"unsynced\",\"boot\":\"b1\",\"replay\":true}");
+	assert_string_equal(
+		text_of(f, GW_READING_UNSYNCED, true, "b1"), HEAD
+		"\"values\":{\"a\":true},\"clock\":\"unsynced\",\"boot\":\"b1\",\"replay\":true}");
 	maker_put(f->maker, 0, GW_BOOL, GW_GOOD, 1);
 	assert_string_equal(text_of(f, GW_READING_UNSYNCED, false, NULL),
 			    HEAD "\"values\":{\"a\":true},\"clock\":\"unsynced\"}");
@@ -158,8 +163,17 @@ static void the_bound_holds_for_the_worst_text(void **state)
 /* ---- documents ---- */
 
 static const struct gw_gateway_info gateway = {
-	.id = "gw-1", .title = "Trạm \"1\"", .province = "79", .site = "", .version = "1.0.0", .config = "c0ffee",
-	.boot = "b-1", .buffer = "f-1", .located = true, .lat = 10.98, .lon = 106.65,
+	.id = "gw-1",
+	.title = "Trạm \"1\"",
+	.province = "79",
+	.site = "",
+	.version = "1.0.0",
+	.config = "c0ffee",
+	.boot = "b-1",
+	.buffer = "f-1",
+	.located = true,
+	.lat = 10.98,
+	.lon = 106.65,
 };
 
 static void assert_text(struct mqtt_text *t, const char *expected)
@@ -174,41 +188,62 @@ static void the_status_of_the_gateway_reads_as_in_the_contract(void **state)
 	struct mqtt_text t = { 0 };
 
 	(void)state;
-	mqtt_doc_status(&t, &gateway, &(struct mqtt_status){ .online = true, .session = 4, .ts_ms = 1763760000123 });
-	assert_text(&t, "{\"state\":\"online\",\"ts\":1763760000123,\"version\":\"1.0.0\",\"config\":\"c0ffee\","
+	mqtt_doc_status(
+		&t, &gateway,
+		&(struct mqtt_status){ .online = true, .session = 4, .ts_ms = 1763760000123 });
+	assert_text(&t, "{\"state\":\"online\",\"ts\":1763760000123,\"version\":\"1.0.0\","
+			"\"config\":\"c0ffee\","
 			"\"boot\":\"b-1\",\"session\":4,\"buffer\":\"f-1\"}");
 	mqtt_doc_status(&t, &gateway, &(struct mqtt_status){ .session = 4 });
 	assert_text(&t, "{\"state\":\"offline\",\"boot\":\"b-1\",\"session\":4}");
-	mqtt_doc_status(&t, &gateway, &(struct mqtt_status){ .stopped = true, .session = 4, .ts_ms = 5 });
-	assert_text(&t, "{\"state\":\"offline\",\"reason\":\"stopped\",\"ts\":5,\"boot\":\"b-1\",\"session\":4}");
+	mqtt_doc_status(&t, &gateway,
+			&(struct mqtt_status){ .stopped = true, .session = 4, .ts_ms = 5 });
+	assert_text(&t, "{\"state\":\"offline\",\"reason\":\"stopped\",\"ts\":5,\"boot\":\"b-1\","
+			"\"session\":4}");
 }
 
 static void directories_read_as_in_the_contract(void **state)
 {
-	static const struct mqtt_named_topic list[] = { { "m-1", "goc/gw-1/m-1" }, { "m-2", "goc/gw-1/m-2" } };
+	static const struct mqtt_named_topic list[] = { { "m-1", "goc/gw-1/m-1" },
+							{ "m-2", "goc/gw-1/m-2" } };
 	static const char *const one[] = { "voltage_l1", NULL };
 	struct fixture *f = *state;
 	struct gw_layout *l = maker_layout(f->arena, 1, "m-1", one);
 	struct mqtt_text t = { 0 };
 
 	mqtt_doc_gateway(&t, &gateway, list, 2);
-	assert_text(&t, "{\"schema\":1,\"gateway\":\"gw-1\",\"title\":\"Trạm \\\"1\\\"\",\"province\":\"79\","
+	assert_text(&t, "{\"schema\":1,\"gateway\":\"gw-1\",\"title\":\"Trạm "
+			"\\\"1\\\"\",\"province\":\"79\","
 			"\"location\":{\"lat\":10.98,\"lon\":106.65},\"devices\":["
-			"{\"name\":\"m-1\",\"topic\":\"goc/gw-1/m-1\"},{\"name\":\"m-2\",\"topic\":\"goc/gw-1/m-2\"}]}");
+			"{\"name\":\"m-1\",\"topic\":\"goc/gw-1/"
+			"m-1\"},{\"name\":\"m-2\",\"topic\":\"goc/gw-1/m-2\"}]}");
 	l->domain = "energy";
 	l->from_seq = 9;
-	l->points[0] = (struct gw_layout_point){ .name = "voltage_l1", .unit = "V", .symbol = "V",
-						 .quantity = "voltage_l1_n", .type = GW_TYPE_NUMBER,
-						 .interval_ms = 1000, .max_silence_ms = 60000, .has_min = true,
-						 .has_max = true, .has_deadband = true, .max = 500, .deadband = 0.1 };
+	l->points[0] = (struct gw_layout_point){ .name = "voltage_l1",
+						 .unit = "V",
+						 .symbol = "V",
+						 .quantity = "voltage_l1_n",
+						 .type = GW_TYPE_NUMBER,
+						 .interval_ms = 1000,
+						 .max_silence_ms = 60000,
+						 .has_min = true,
+						 .has_max = true,
+						 .has_deadband = true,
+						 .max = 500,
+						 .deadband = 0.1 };
 	mqtt_doc_device(&t, l);
-	assert_text(&t, "{\"schema\":1,\"device\":\"m-1\",\"domain\":\"energy\",\"first_seq\":1,\"from_seq\":9,"
-			"\"points\":{\"voltage_l1\":{\"type\":\"number\",\"unit\":\"V\",\"symbol\":\"V\","
-			"\"quantity\":\"voltage_l1_n\",\"interval_ms\":1000,\"writable\":false,\"min\":0,\"max\":500,"
-			"\"deadband\":0.1,\"max_silence_ms\":60000}}}");
+	assert_text(
+		&t,
+		"{\"schema\":1,\"device\":\"m-1\",\"domain\":\"energy\",\"first_seq\":1,\"from_"
+		"seq\":9,"
+		"\"points\":{\"voltage_l1\":{\"type\":\"number\",\"unit\":\"V\",\"symbol\":\"V\","
+		"\"quantity\":\"voltage_l1_n\",\"interval_ms\":1000,\"writable\":false,\"min\":0,"
+		"\"max\":500,"
+		"\"deadband\":0.1,\"max_silence_ms\":60000}}}");
 	l->npoints = 0;
 	mqtt_doc_device(&t, l);
-	assert_text(&t, "{\"schema\":1,\"device\":\"m-1\",\"domain\":\"energy\",\"first_seq\":1,\"from_seq\":9,"
+	assert_text(&t, "{\"schema\":1,\"device\":\"m-1\",\"domain\":\"energy\",\"first_seq\":1,"
+			"\"from_seq\":9,"
 			"\"points\":{}}");
 }
 
@@ -221,12 +256,22 @@ static void states_losses_and_progress_read_as_in_the_contract(void **state)
 	assert_text(&t, "{\"state\":\"offline\",\"ts\":12,\"reason\":\"timeout\"}");
 	mqtt_doc_state(&t, GW_STATE_ONLINE, 12, "");
 	assert_text(&t, "{\"state\":\"online\",\"ts\":12}");
-	mqtt_doc_loss(&t, &(struct gw_loss){ .id = 3, .from = 10, .to = 19, .readings = 10, .cause = "buffer_full",
-					     .exact = true, .ts_from_ms = 5, .ts_to_ms = 6 });
-	assert_text(&t, "{\"from\":10,\"to\":19,\"count\":10,\"cause\":\"buffer_full\",\"exact\":true,\"ts_from\":5,"
+	mqtt_doc_loss(&t, &(struct gw_loss){ .id = 3,
+					     .from = 10,
+					     .to = 19,
+					     .readings = 10,
+					     .cause = "buffer_full",
+					     .exact = true,
+					     .ts_from_ms = 5,
+					     .ts_to_ms = 6 });
+	assert_text(&t, "{\"from\":10,\"to\":19,\"count\":10,\"cause\":\"buffer_full\",\"exact\":"
+			"true,\"ts_from\":5,"
 			"\"ts_to\":6}");
-	mqtt_doc_progress(&t, &(struct gw_progress){ .first_seq = 1, .complete_to = UINT64_MAX, .last = 7, .ts_ms = 8 });
-	assert_text(&t, "{\"first_seq\":1,\"complete_to\":18446744073709551615,\"last\":7,\"ts\":8}");
+	mqtt_doc_progress(
+		&t, &(struct gw_progress){
+			    .first_seq = 1, .complete_to = UINT64_MAX, .last = 7, .ts_ms = 8 });
+	assert_text(&t,
+		    "{\"first_seq\":1,\"complete_to\":18446744073709551615,\"last\":7,\"ts\":8}");
 }
 
 /* ---- speed ---- */
@@ -242,7 +287,8 @@ static double seconds(void)
 static struct gw_reading *hundred_values(struct maker *m)
 {
 	for (unsigned i = 0; i < 100; i++)
-		maker_f64(m, i, i % 2 ? GW_F32 : GW_F64, GW_GOOD, i % 2 ? (double)(float)(230.1 + i) : 0.1 * (2301 + i));
+		maker_f64(m, i, i % 2 ? GW_F32 : GW_F64, GW_GOOD,
+			  i % 2 ? (double)(float)(230.1 + i) : 0.1 * (2301 + i));
 	return maker_done(m, 1763760000124, 1763760000123);
 }
 

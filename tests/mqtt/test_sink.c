@@ -57,7 +57,9 @@ static void watch(struct fixture *f)
 
 static void check_whole_conversation(struct fixture *f)
 {
-	const struct gw_loss loss = { .id = 77, .from = 1, .to = 9, .readings = 9, .cause = "expired", .exact = true };
+	const struct gw_loss loss = {
+		.id = 77, .from = 1, .to = 9, .readings = 9, .cause = "expired", .exact = true
+	};
 	const struct gw_progress progress = { 1, 20, 21, 99 };
 
 	mqtt_sink.device_state(f->core->self, f->layouts[0], GW_STATE_OFFLINE, 12, "timeout");
@@ -67,13 +69,21 @@ static void check_whole_conversation(struct fixture *f)
 	core_replay(f->core, f->layouts[1], 5, 1, 2);
 	mqtt_sink.loss(f->core->self, f->layouts[0], &loss);
 	assert_true(core_until(f->core, f->core->credits == 3));
-	assert_seen(f, "1 goc/gw-1/m-1/status {\"state\":\"offline\",\"ts\":12,\"reason\":\"timeout\"}\n");
-	assert_seen(f, "1 goc/gw-1/m-1/progress {\"first_seq\":1,\"complete_to\":20,\"last\":21,\"ts\":99}\n");
+	assert_seen(
+		f,
+		"1 goc/gw-1/m-1/status {\"state\":\"offline\",\"ts\":12,\"reason\":\"timeout\"}\n");
+	assert_seen(f, "1 goc/gw-1/m-1/progress "
+		       "{\"first_seq\":1,\"complete_to\":20,\"last\":21,\"ts\":99}\n");
 	assert_seen(f, "0 goc/gw-1/health {\"ts\":1}\n");
-	assert_seen(f, "0 goc/gw-1/m-1/data {\"seq\":20,\"ts\":1763760000020,\"values\":{\"v\":230.1}}\n");
-	assert_seen(f, "0 goc/gw-1/m-2/replay [{\"seq\":5,\"ts\":5,\"values\":{\"v\":0},\"replay\":true},"
-		       "{\"seq\":6,\"ts\":5,\"values\":{\"v\":1},\"replay\":true}]\n");
-	assert_seen(f, "0 goc/gw-1/m-1/loss {\"from\":1,\"to\":9,\"count\":9,\"cause\":\"expired\",\"exact\":true}\n");
+	assert_seen(
+		f,
+		"0 goc/gw-1/m-1/data {\"seq\":20,\"ts\":1763760000020,\"values\":{\"v\":230.1}}\n");
+	assert_seen(
+		f,
+		"0 goc/gw-1/m-2/replay [{\"seq\":5,\"ts\":5,\"values\":{\"v\":0},\"replay\":true},"
+		"{\"seq\":6,\"ts\":5,\"values\":{\"v\":1},\"replay\":true}]\n");
+	assert_seen(f, "0 goc/gw-1/m-1/loss "
+		       "{\"from\":1,\"to\":9,\"count\":9,\"cause\":\"expired\",\"exact\":true}\n");
 	assert_int_equal(f->core->lost_id, 77);
 	assert_int_equal(f->core->acks[0].outcome, GW_DONE);
 }
@@ -87,10 +97,13 @@ static void everything_arrives_as_the_contract_says(void **state)
 	assert_int_equal(f->core->window, 20); /* mosquitto's Receive Maximum */
 	assert_int_equal(f->core->session, 7);
 	watch(f);
-	assert_seen(f, "1 goc/gw-1/directory {\"schema\":1,\"gateway\":\"gw-1\",\"province\":\"79\",\"devices\":["
-		       "{\"name\":\"m-1\",\"topic\":\"goc/gw-1/m-1\"},{\"name\":\"m-2\",\"topic\":\"goc/gw-1/m-2\"}]}\n");
+	assert_seen(f, "1 goc/gw-1/directory "
+		       "{\"schema\":1,\"gateway\":\"gw-1\",\"province\":\"79\",\"devices\":["
+		       "{\"name\":\"m-1\",\"topic\":\"goc/gw-1/"
+		       "m-1\"},{\"name\":\"m-2\",\"topic\":\"goc/gw-1/m-2\"}]}\n");
 	assert_seen(f, "1 goc/gw-1/m-2/directory {\"schema\":1,\"device\":\"m-2\"");
-	assert_seen(f, "\"version\":\"1\",\"config\":\"c\",\"boot\":\"boot-1\",\"session\":7,\"buffer\":\"f\"}\n");
+	assert_seen(f, "\"version\":\"1\",\"config\":\"c\",\"boot\":\"boot-1\",\"session\":7,"
+		       "\"buffer\":\"f\"}\n");
 	check_whole_conversation(f);
 }
 
@@ -161,7 +174,8 @@ static void a_killed_sink_leaves_its_will(void **state)
 	assert_seen(f, "1 goc/gw-1/status {\"state\":\"online\"");
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	assert_seen(f, "1 goc/gw-1/status {\"state\":\"offline\",\"boot\":\"boot-1\",\"session\":7}\n");
+	assert_seen(
+		f, "1 goc/gw-1/status {\"state\":\"offline\",\"boot\":\"boot-1\",\"session\":7}\n");
 	core_start(f->core, f->layouts, 2);
 }
 
@@ -192,7 +206,8 @@ static void a_restarted_broker_is_found_again(void **state)
 	broker_kill(&f->broker, SIGKILL);
 	assert_true(core_until(f->core, f->core->state == GW_FAR_WAITING));
 	assert_string_equal(f->core->reason, "connection lost");
-	snprintf(expected, sizeof(expected), "127.0.0.1 port %d: Connection refused", f->broker.port);
+	snprintf(expected, sizeof(expected), "127.0.0.1 port %d: Connection refused",
+		 f->broker.port);
 	assert_true(core_until(f->core, strstr(f->core->reasons, expected)));
 	broker_up(&f->broker);
 	assert_true(core_until(f->core, f->core->connections == 2));
@@ -223,8 +238,10 @@ static void write_acl(const struct fixture *f)
 
 	snprintf(path, sizeof(path), "%s/acl", f->broker.folder);
 	FILE *file = fopen(path, "w");
-	fputs("topic readwrite goc/gw-1/status\ntopic write goc/gw-1/directory\ntopic write goc/gw-1/m-1/#\n"
-	      "topic read #\n", file);
+	fputs("topic readwrite goc/gw-1/status\ntopic write goc/gw-1/directory\ntopic write "
+	      "goc/gw-1/m-1/#\n"
+	      "topic read #\n",
+	      file);
 	fclose(file);
 }
 
@@ -240,7 +257,8 @@ static void a_refused_topic_parks_its_device_only(void **state)
 	core_replay(f->core, f->layouts[1], 5, 1, 3);
 	assert_true(core_until(f->core, f->core->credits == 3));
 	for (size_t i = 0; i < f->core->nacks; i++)
-		assert_int_equal(f->core->acks[i].outcome, f->core->acks[i].device == 4 ? GW_REFUSED : GW_DONE);
+		assert_int_equal(f->core->acks[i].outcome,
+				 f->core->acks[i].device == 4 ? GW_REFUSED : GW_DONE);
 	assert_int_equal(f->core->connections, 1);
 	assert_true(core_until(f->core, f->core->refused >= 3));
 }
@@ -254,12 +272,14 @@ static void a_false_offline_is_put_right(void **state)
 	connect_sink(f);
 	watch(f);
 	snprintf(command, sizeof(command),
-		 "mosquitto_pub -h 127.0.0.1 -p %d -V 5 -q 1 -r -t goc/gw-1/status -m '{\"state\":\"offline\",\"session\":3}'",
+		 "mosquitto_pub -h 127.0.0.1 -p %d -V 5 -q 1 -r -t goc/gw-1/status -m "
+		 "'{\"state\":\"offline\",\"session\":3}'",
 		 f->broker.port);
 	run(command);
 	assert_seen(f, "{\"state\":\"offline\",\"session\":3}\n");
-	assert_true(core_until(f->core, (subscriber_read(&f->sub),
-					 strstr(strstr(f->sub.seen, "\"session\":3}"), "{\"state\":\"online\""))));
+	assert_true(core_until(
+		f->core, (subscriber_read(&f->sub),
+			  strstr(strstr(f->sub.seen, "\"session\":3}"), "{\"state\":\"online\""))));
 }
 
 static void a_replay_that_is_too_large_for_the_broker_is_split(void **state)

@@ -14,8 +14,12 @@
 #include "plugins/mqtt/keys.h"
 #include "plugins/mqtt/topic.h"
 
-static const struct mqtt_names station = { .root = "goc/79", .gateway = "gw-1", .province = "79", .site = "An Phú/1",
-					   .domain = "", .device = "pump-1" };
+static const struct mqtt_names station = { .root = "goc/79",
+					   .gateway = "gw-1",
+					   .province = "79",
+					   .site = "An Phú/1",
+					   .domain = "",
+					   .device = "pump-1" };
 
 static void templates_become_topics(void **state)
 {
@@ -43,23 +47,25 @@ static void bad_templates_are_refused_with_a_reason(void **state)
 	static const struct {
 		const char *text, *why;
 	} cases[] = {
-		{ "{root}/{device}",
-		  "'{root}/{device}' must contain {gateway}, or gateways would overwrite each other" },
-		{ "{gateway}/data", "'{gateway}/data' must end in {device}, or devices would overwrite each other" },
-		{ "{gateway}/{device}/x",
-		  "'{gateway}/{device}/x' must end in {device}, or devices would overwrite each other" },
-		{ "{gateway}/{name}/{device}",
-		  "{name} is unknown; allowed are {root} {gateway} {device} {province} {site} {domain}" },
+		{ "{root}/{device}", "'{root}/{device}' must contain {gateway}, or gateways would "
+				     "overwrite each other" },
+		{ "{gateway}/data",
+		  "'{gateway}/data' must end in {device}, or devices would overwrite each other" },
+		{ "{gateway}/{device}/x", "'{gateway}/{device}/x' must end in {device}, or devices "
+					  "would overwrite each other" },
+		{ "{gateway}/{name}/{device}", "{name} is unknown; allowed are {root} {gateway} "
+					       "{device} {province} {site} {domain}" },
 		{ "{gateway/{device}", "'{gateway/{device}' has a brace without its partner" },
 		{ "gateway}/{device}", "'gateway}/{device}' has a brace without its partner" },
 		{ "{gateway}/{device", "'{gateway}/{device' has a brace without its partner" },
 		{ "/{gateway}/{device}", "'/{gateway}/{device}' has an empty level" },
 		{ "{gateway}//{device}", "'{gateway}//{device}' has an empty level" },
-		{ "+/{gateway}/{device}",
-		  "'+/{gateway}/{device}' has '+' in it; not allowed in a topic here: + # . and blanks" },
-		{ "a.b/{gateway}/{device}",
-		  "'a.b/{gateway}/{device}' has '.' in it; not allowed in a topic here: + # . and blanks" },
-		{ "$SYS/{gateway}/{device}", "'$SYS/{gateway}/{device}' begins with $, which belongs to the broker" },
+		{ "+/{gateway}/{device}", "'+/{gateway}/{device}' has '+' in it; not allowed in a "
+					  "topic here: + # . and blanks" },
+		{ "a.b/{gateway}/{device}", "'a.b/{gateway}/{device}' has '.' in it; not allowed "
+					    "in a topic here: + # . and blanks" },
+		{ "$SYS/{gateway}/{device}",
+		  "'$SYS/{gateway}/{device}' begins with $, which belongs to the broker" },
 		{ "", "is empty" },
 	};
 	struct gw_err err;
@@ -106,8 +112,8 @@ static void broker_addresses_are_understood(void **state)
 		bool tls;
 	} cases[] = {
 		{ "mqtt://10.0.0.1", "tcp://10.0.0.1:1883", "10.0.0.1", "1883", false },
-		{ "mqtts://goc-1.example.gov.vn:8884", "ssl://goc-1.example.gov.vn:8884", "goc-1.example.gov.vn",
-		  "8884", true },
+		{ "mqtts://goc-1.example.gov.vn:8884", "ssl://goc-1.example.gov.vn:8884",
+		  "goc-1.example.gov.vn", "8884", true },
 		{ "mqtts://[::1]", "ssl://[::1]:8883", "::1", "8883", true },
 		{ "ws://h/mqtt", "ws://h:80/mqtt", "h", "80", false },
 		{ "wss://h:444/x", "wss://h:444/x", "h", "444", true },
@@ -130,14 +136,16 @@ static void bad_broker_addresses_are_refused_with_a_reason(void **state)
 	static const struct {
 		const char *text, *why;
 	} cases[] = {
-		{ "tcp://h", "'tcp://h' is not a broker; allowed are mqtt://HOST[:PORT], mqtts://, ws:// and wss://" },
+		{ "tcp://h", "'tcp://h' is not a broker; allowed are mqtt://HOST[:PORT], mqtts://, "
+			     "ws:// and wss://" },
 		{ "mqtt://", "'mqtt://' has no usable host name or address" },
 		{ "mqtt://[::1", "'mqtt://[::1' has no usable host name or address" },
 		{ "mqtt://a b", "'mqtt://a b' has no usable host name or address" },
 		{ "mqtt://h:0", "'mqtt://h:0': a port is a number from 1 to 65535" },
 		{ "mqtt://h:65536", "'mqtt://h:65536': a port is a number from 1 to 65535" },
 		{ "mqtt://h:1/x", "'mqtt://h:1/x': '/x' behind the host is not understood" },
-		{ "mqtt://u:p@h", "a broker address has no user in it; use `username` and `password_file`" },
+		{ "mqtt://u:p@h",
+		  "a broker address has no user in it; use `username` and `password_file`" },
 	};
 	struct mqtt_broker b;
 	struct gw_err err;
@@ -160,8 +168,12 @@ static void collect(void *arg, const struct gw_place *at, const char *path, cons
 static void keys_say_what_is_wrong_beyond_the_table(void **state)
 {
 	const char *brokers[] = { "mqtt://h", "tcp://h" };
-	struct mqtt_keys k = { .broker = { brokers, 2 }, .root = "a//b", .topic = "{device}", .format = 1,
-			       .cert = "/c", .password_file = "/p" };
+	struct mqtt_keys k = { .broker = { brokers, 2 },
+			       .root = "a//b",
+			       .topic = "{device}",
+			       .format = 1,
+			       .cert = "/c",
+			       .password_file = "/p" };
 	struct gw_node commands = { 0 };
 	char all[2048] = "";
 	struct gw_problems to = { .fn = collect, .arg = all };
@@ -170,13 +182,15 @@ static void keys_say_what_is_wrong_beyond_the_table(void **state)
 	k.commands = &commands;
 	mqtt_keys_check(&k, NULL, &to);
 	assert_string_equal(
-		all, "broker: 'tcp://h' is not a broker; allowed are mqtt://HOST[:PORT], mqtts://, ws:// and wss://\n"
-		     "root: 'a//b' has an empty level\n"
-		     "topic: '{device}' must contain {gateway}, or gateways would overwrite each other\n"
-		     "format: sparkplug is not available yet; allowed is json\n"
-		     "cert: cert and key go together; one of them is missing\n"
-		     "password_file: a password needs a `username`\n"
-		     "commands: commands over MQTT are not available yet; leave this key out\n");
+		all,
+		"broker: 'tcp://h' is not a broker; allowed are mqtt://HOST[:PORT], mqtts://, "
+		"ws:// and wss://\n"
+		"root: 'a//b' has an empty level\n"
+		"topic: '{device}' must contain {gateway}, or gateways would overwrite each other\n"
+		"format: sparkplug is not available yet; allowed is json\n"
+		"cert: cert and key go together; one of them is missing\n"
+		"password_file: a password needs a `username`\n"
+		"commands: commands over MQTT are not available yet; leave this key out\n");
 }
 
 static void write_file(const char *path, const char *text)
