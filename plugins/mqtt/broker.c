@@ -31,8 +31,10 @@ static const char *take_host(struct mqtt_broker *b, const char *at)
 
 	if (!n || n >= sizeof(b->host) || (bracket && at[n] != ']'))
 		return NULL;
-	if (strspn(at, bracket ? "0123456789abcdefABCDEF:.%"
-			       : "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") < n)
+	if (strspn(at,
+		   bracket ? "0123456789abcdefABCDEF:.%"
+			   : "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") <
+	    n)
 		return NULL;
 	memcpy(b->host, at, n);
 	b->host[n] = '\0';
@@ -62,12 +64,14 @@ int mqtt_broker_parse(struct mqtt_broker *b, const char *text, struct gw_err *er
 	*b = (struct mqtt_broker){ .shown = text };
 	if (!s)
 		return gw_err_set(err, GW_EINPUT,
-				  "'%s' is not a broker; allowed are mqtt://HOST[:PORT], mqtts://, ws:// and wss://",
+				  "'%s' is not a broker; allowed are mqtt://HOST[:PORT], mqtts://, "
+				  "ws:// and wss://",
 				  text);
 	b->tls = s->tls;
 	if (strchr(text, '@'))
-		return gw_err_set(err, GW_EINPUT,
-				  "a broker address has no user in it; use `username` and `password_file`");
+		return gw_err_set(
+			err, GW_EINPUT,
+			"a broker address has no user in it; use `username` and `password_file`");
 	at = take_host(b, text + strlen(s->name));
 	if (!at)
 		return gw_err_set(err, GW_EINPUT, "'%s' has no usable host name or address", text);
@@ -75,7 +79,8 @@ int mqtt_broker_parse(struct mqtt_broker *b, const char *text, struct gw_err *er
 	if (!at)
 		return gw_err_set(err, GW_EINPUT, "'%s': a port is a number from 1 to 65535", text);
 	if (*at && (*at != '/' || !s->path || strlen(at) > 32))
-		return gw_err_set(err, GW_EINPUT, "'%s': '%s' behind the host is not understood", text, at);
+		return gw_err_set(err, GW_EINPUT, "'%s': '%s' behind the host is not understood",
+				  text, at);
 	bool v6 = strchr(b->host, ':') != NULL;
 	int n = snprintf(b->uri, sizeof(b->uri), "%s%s%s%s:%s%s", s->paho, v6 ? "[" : "", b->host,
 			 v6 ? "]" : "", b->port, at);

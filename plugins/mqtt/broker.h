@@ -13,8 +13,8 @@
 
 struct mqtt_broker {
 	const char *shown; /* as configured; borrowed */
-	char uri[320];     /* as Paho wants it */
-	char host[256];    /* without the brackets of IPv6 */
+	char uri[320];	   /* as Paho wants it */
+	char host[256];	   /* without the brackets of IPv6 */
 	char port[6];
 	bool tls;
 };

@@ -59,7 +59,8 @@ static int open_tcp(const struct mqtt_far_end *f, char *buf, size_t size)
 	int rc = getaddrinfo(f->host, f->port, &hints, &all), fd = -1, error = 0;
 
 	if (rc) {
-		snprintf(buf, size, "host name %s cannot be resolved: %s", f->host, gai_strerror(rc));
+		snprintf(buf, size, "host name %s cannot be resolved: %s", f->host,
+			 gai_strerror(rc));
 		return -1;
 	}
 	for (const struct addrinfo *a = all; a && fd < 0; a = a->ai_next)
@@ -88,7 +89,8 @@ static SSL_CTX *context(const struct mqtt_far_end *f, char *buf, size_t size)
 		goto fail;
 	}
 	if (f->key && SSL_CTX_use_PrivateKey_file(ctx, f->key, SSL_FILETYPE_PEM) != 1) {
-		snprintf(buf, size, "key %s cannot be read or does not belong to the certificate", f->key);
+		snprintf(buf, size, "key %s cannot be read or does not belong to the certificate",
+			 f->key);
 		goto fail;
 	}
 	return ctx;

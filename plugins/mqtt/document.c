@@ -50,7 +50,8 @@ static void open_member(struct mqtt_text *t, const char *name, const char *brack
 	mqtt_text_add(t, bracket);
 }
 
-void mqtt_doc_status(struct mqtt_text *t, const struct gw_gateway_info *g, const struct mqtt_status *s)
+void mqtt_doc_status(struct mqtt_text *t, const struct gw_gateway_info *g,
+		     const struct mqtt_status *s)
 {
 	mqtt_text_add(t, "{");
 	put_text(t, "state", s->online ? "online" : "offline");
@@ -68,8 +69,8 @@ void mqtt_doc_status(struct mqtt_text *t, const struct gw_gateway_info *g, const
 	mqtt_text_add(t, "}");
 }
 
-void mqtt_doc_gateway(struct mqtt_text *t, const struct gw_gateway_info *g, const struct mqtt_named_topic *devices,
-		      size_t count)
+void mqtt_doc_gateway(struct mqtt_text *t, const struct gw_gateway_info *g,
+		      const struct mqtt_named_topic *devices, size_t count)
 {
 	mqtt_text_add(t, "{\"schema\":1");
 	put_text(t, "gateway", g->id);
@@ -129,7 +130,8 @@ void mqtt_doc_device(struct mqtt_text *t, const struct gw_layout *l)
 	mqtt_text_add(t, "}}");
 }
 
-void mqtt_doc_state(struct mqtt_text *t, enum gw_device_state state, int64_t ts_ms, const char *reason)
+void mqtt_doc_state(struct mqtt_text *t, enum gw_device_state state, int64_t ts_ms,
+		    const char *reason)
 {
 	static const char *const states[] = { "unknown", "online", "offline" };
 

@@ -19,11 +19,13 @@ struct mqtt_named_topic {
 	const char *name, *topic;
 };
 
-void mqtt_doc_status(struct mqtt_text *t, const struct gw_gateway_info *g, const struct mqtt_status *s);
-void mqtt_doc_gateway(struct mqtt_text *t, const struct gw_gateway_info *g, const struct mqtt_named_topic *devices,
-		      size_t count);
+void mqtt_doc_status(struct mqtt_text *t, const struct gw_gateway_info *g,
+		     const struct mqtt_status *s);
+void mqtt_doc_gateway(struct mqtt_text *t, const struct gw_gateway_info *g,
+		      const struct mqtt_named_topic *devices, size_t count);
 void mqtt_doc_device(struct mqtt_text *t, const struct gw_layout *l);
-void mqtt_doc_state(struct mqtt_text *t, enum gw_device_state state, int64_t ts_ms, const char *reason);
+void mqtt_doc_state(struct mqtt_text *t, enum gw_device_state state, int64_t ts_ms,
+		    const char *reason);
 void mqtt_doc_loss(struct mqtt_text *t, const struct gw_loss *l);
 void mqtt_doc_progress(struct mqtt_text *t, const struct gw_progress *p);
 

@@ -73,7 +73,8 @@ static char *copy(const char *text, size_t *size)
 	return s;
 }
 
-void mqtt_events_push(struct mqtt_events *q, const struct mqtt_event *e, const char *text, size_t size)
+void mqtt_events_push(struct mqtt_events *q, const struct mqtt_event *e, const char *text,
+		      size_t size)
 {
 	struct mqtt_event mine = *e;
 	const uint64_t one = 1;

@@ -14,15 +14,16 @@
 #include "gatewayd/error.h"
 
 enum mqtt_event_kind {
-	MQTT_E_CONNECTED,  /* token: MQTT version; reason: Receive Maximum; size: Maximum Packet Size */
-	MQTT_E_REFUSED,    /* connecting failed; reason: CONNACK code or 0; text */
-	MQTT_E_LOST,       /* reason: of the broker's DISCONNECT or 0; text */
-	MQTT_E_ACKED,      /* token; reason: of the PUBACK */
-	MQTT_E_NOT_SENT,   /* token: Paho gave it up */
+	MQTT_E_CONNECTED, /* token: MQTT version; reason: Receive Maximum; size: Maximum Packet Size
+			   */
+	MQTT_E_REFUSED,	  /* connecting failed; reason: CONNACK code or 0; text */
+	MQTT_E_LOST,	  /* reason: of the broker's DISCONNECT or 0; text */
+	MQTT_E_ACKED,	  /* token; reason: of the PUBACK */
+	MQTT_E_NOT_SENT,  /* token: Paho gave it up */
 	MQTT_E_SUBSCRIBED, /* reason: of the SUBACK */
-	MQTT_E_ARRIVED,    /* text, size: payload on our own status topic */
+	MQTT_E_ARRIVED,	   /* text, size: payload on our own status topic */
 	MQTT_E_DIAGNOSED,  /* text: why connecting failed, in plain words */
-	MQTT_E_CLOSED,     /* the connection is gone for good */
+	MQTT_E_CLOSED,	   /* the connection is gone for good */
 };
 
 enum { MQTT_EVENT_TEXT_MAX = 1024 };
@@ -44,7 +45,8 @@ void mqtt_events_free(struct mqtt_events *q); /* no thread may push any more */
 int mqtt_events_fd(const struct mqtt_events *q);
 
 /* From any thread.  `text` is copied, cut at MQTT_EVENT_TEXT_MAX; NULL is allowed. */
-void mqtt_events_push(struct mqtt_events *q, const struct mqtt_event *e, const char *text, size_t size);
+void mqtt_events_push(struct mqtt_events *q, const struct mqtt_event *e, const char *text,
+		      size_t size);
 /* From the loop: all there are; valid until the next take. */
 const struct mqtt_event *mqtt_events_take(struct mqtt_events *q, size_t *count);
 

@@ -11,7 +11,7 @@ enum { DIRECTORY = 1, STATE = 2, PROGRESS = 4, STATUS = 8, HEALTH = 16 };
 
 struct device {
 	const struct gw_layout *current; /* NULL: none, or taken out */
-	unsigned marks;                  /* DIRECTORY, STATE, PROGRESS */
+	unsigned marks;			 /* DIRECTORY, STATE, PROGRESS */
 	bool state_known, progress_known;
 	enum gw_device_state state;
 	int64_t since_ms;
@@ -52,7 +52,7 @@ static const char *kept(struct gw_arena *a, const char *s)
 
 static void copy_gateway(struct mqtt_fleet *f, const struct gw_gateway_info *g)
 {
-	const char **texts[] = { &f->g.id,      &f->g.title,  &f->g.province, &f->g.site,
+	const char **texts[] = { &f->g.id,	&f->g.title,  &f->g.province, &f->g.site,
 				 &f->g.version, &f->g.config, &f->g.boot,     &f->g.buffer };
 
 	f->g = *g;
@@ -60,10 +60,15 @@ static void copy_gateway(struct mqtt_fleet *f, const struct gw_gateway_info *g)
 		*texts[i] = kept(f->arena, *texts[i]);
 }
 
-static struct mqtt_names names_of(const struct mqtt_fleet *f, const char *device, const char *domain)
+static struct mqtt_names names_of(const struct mqtt_fleet *f, const char *device,
+				  const char *domain)
 {
-	return (struct mqtt_names){ .root = f->keys->root, .gateway = f->g.id, .province = f->g.province,
-				    .site = f->g.site, .domain = domain, .device = device };
+	return (struct mqtt_names){ .root = f->keys->root,
+				    .gateway = f->g.id,
+				    .province = f->g.province,
+				    .site = f->g.site,
+				    .domain = domain,
+				    .device = device };
 }
 
 static char *join(struct gw_arena *a, const char *prefix, const char *last)
@@ -78,7 +83,8 @@ static char *join(struct gw_arena *a, const char *prefix, const char *last)
 /* With the longest device name, so that no topic can turn out too long later. */
 static int check_topics(const struct mqtt_fleet *f, struct gw_err *err)
 {
-	static const char longest[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	static const char longest[] =
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 	const struct mqtt_names n = names_of(f, longest, NULL);
 	char topic[MQTT_TOPIC_MAX];
 
@@ -185,7 +191,8 @@ static void make_topics(struct mqtt_fleet *f, const struct gw_layout *l, struct 
 		mqtt_topic_device(f->keys->topic, &n, topic, &err);
 	}
 	own->prefix = gw_arena_strdup(f->arena, topic);
-	own->topics = (struct mqtt_device_topics){ join(f->arena, topic, "data"), join(f->arena, topic, "replay"),
+	own->topics = (struct mqtt_device_topics){ join(f->arena, topic, "data"),
+						   join(f->arena, topic, "replay"),
 						   join(f->arena, topic, "loss") };
 }
 
@@ -209,8 +216,8 @@ void mqtt_fleet_layout(struct mqtt_fleet *f, struct gw_layout *l)
 	f->marks |= DIRECTORY;
 }
 
-void mqtt_fleet_state(struct mqtt_fleet *f, unsigned device, enum gw_device_state state, int64_t ts_ms,
-		      const char *reason)
+void mqtt_fleet_state(struct mqtt_fleet *f, unsigned device, enum gw_device_state state,
+		      int64_t ts_ms, const char *reason)
 {
 	struct device *d = device_at(f, device);
 
@@ -257,7 +264,8 @@ void mqtt_fleet_connected(struct mqtt_fleet *f, uint64_t session)
 	for (size_t i = 0; i < f->room; i++) {
 		struct device *d = &f->devices[i];
 
-		d->marks = DIRECTORY | (d->state_known ? STATE : 0) | (d->progress_known ? PROGRESS : 0);
+		d->marks = DIRECTORY | (d->state_known ? STATE : 0) |
+			   (d->progress_known ? PROGRESS : 0);
 	}
 	for (struct leaver *l = f->leavers; l; l = l->next)
 		l->marks = DIRECTORY | STATE | PROGRESS;
@@ -280,7 +288,8 @@ void mqtt_fleet_stopping(struct mqtt_fleet *f)
 
 /* ---- documents that wait ---- */
 
-static bool give(struct mqtt_fleet *f, struct mqtt_document *d, const char *topic, unsigned *marks, unsigned mark)
+static bool give(struct mqtt_fleet *f, struct mqtt_document *d, const char *topic, unsigned *marks,
+		 unsigned mark)
 {
 	*d = (struct mqtt_document){ topic, f->text.s, f->text.n, mark != HEALTH };
 	f->given_marks = marks;
@@ -299,7 +308,9 @@ static bool next_status(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_docume
 	if (!(f->marks & STATUS))
 		return false;
 	mqtt_doc_status(&f->text, &f->g,
-			&(struct mqtt_status){ .online = !f->stopping, .stopped = f->stopping, .session = f->session,
+			&(struct mqtt_status){ .online = !f->stopping,
+					       .stopped = f->stopping,
+					       .session = f->session,
 					       .ts_ms = now_ms });
 	return give(f, d, f->status_topic, &f->marks, STATUS);
 }
@@ -313,8 +324,10 @@ static bool next_gateway(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_docum
 		return false;
 	for (size_t i = 0; i < f->room; i++)
 		if (f->devices[i].current)
-			f->list[n++] = (struct mqtt_named_topic){ f->devices[i].current->name,
-								  mqtt_layout(f->devices[i].current)->prefix };
+			f->list[n++] = (struct mqtt_named_topic){
+				f->devices[i].current->name,
+				mqtt_layout(f->devices[i].current)->prefix
+			};
 	mqtt_doc_gateway(&f->text, &f->g, f->list, n);
 	return give(f, d, f->directory_topic, &f->marks, DIRECTORY);
 }
@@ -335,7 +348,8 @@ static bool next_device(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_docume
 	if (!dev)
 		return false;
 	mqtt_doc_device(&f->text, dev->current);
-	return give(f, d, device_topic(f, mqtt_layout(dev->current)->prefix, "directory"), &dev->marks, DIRECTORY);
+	return give(f, d, device_topic(f, mqtt_layout(dev->current)->prefix, "directory"),
+		    &dev->marks, DIRECTORY);
 }
 
 static bool next_state(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)
@@ -346,7 +360,8 @@ static bool next_state(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_documen
 	if (!dev)
 		return false;
 	mqtt_doc_state(&f->text, dev->state, dev->since_ms, dev->reason);
-	return give(f, d, device_topic(f, mqtt_layout(dev->current)->prefix, "status"), &dev->marks, STATE);
+	return give(f, d, device_topic(f, mqtt_layout(dev->current)->prefix, "status"), &dev->marks,
+		    STATE);
 }
 
 static bool next_emptied(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)
@@ -360,8 +375,8 @@ static bool next_emptied(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_docum
 	for (struct leaver *l = f->leavers; l; l = l->next)
 		for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++)
 			if (l->marks & topics[i].mark)
-				return give(f, d, device_topic(f, l->prefix, topics[i].last), &l->marks,
-					    topics[i].mark);
+				return give(f, d, device_topic(f, l->prefix, topics[i].last),
+					    &l->marks, topics[i].mark);
 	return false;
 }
 
@@ -373,7 +388,8 @@ static bool next_progress(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_docu
 	if (!dev)
 		return false;
 	mqtt_doc_progress(&f->text, &dev->progress);
-	return give(f, d, device_topic(f, mqtt_layout(dev->current)->prefix, "progress"), &dev->marks, PROGRESS);
+	return give(f, d, device_topic(f, mqtt_layout(dev->current)->prefix, "progress"),
+		    &dev->marks, PROGRESS);
 }
 
 static bool next_health(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)
@@ -386,7 +402,8 @@ static bool next_health(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_docume
 }
 
 static bool (*const in_order[])(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d) = {
-	next_status, next_gateway, next_device, next_state, next_emptied, next_progress, next_health,
+	next_status,  next_gateway,  next_device, next_state,
+	next_emptied, next_progress, next_health,
 };
 
 bool mqtt_fleet_document(struct mqtt_fleet *f, int64_t now_ms, struct mqtt_document *d)

@@ -40,13 +40,13 @@ void mqtt_fleet_will(const struct mqtt_fleet *f, uint64_t session, struct mqtt_t
 
 /* Each marks what changed. */
 void mqtt_fleet_layout(struct mqtt_fleet *f, struct gw_layout *l); /* prepares l->own */
-void mqtt_fleet_state(struct mqtt_fleet *f, unsigned device, enum gw_device_state state, int64_t ts_ms,
-		      const char *reason);
+void mqtt_fleet_state(struct mqtt_fleet *f, unsigned device, enum gw_device_state state,
+		      int64_t ts_ms, const char *reason);
 void mqtt_fleet_gone(struct mqtt_fleet *f, const char *name);
 void mqtt_fleet_progress(struct mqtt_fleet *f, unsigned device, const struct gw_progress *p);
 void mqtt_fleet_health(struct mqtt_fleet *f, const char *json, size_t size);
 void mqtt_fleet_connected(struct mqtt_fleet *f, uint64_t session); /* everything retained */
-void mqtt_fleet_answer(struct mqtt_fleet *f);  /* the gateway's status once more */
+void mqtt_fleet_answer(struct mqtt_fleet *f);	/* the gateway's status once more */
 void mqtt_fleet_stopping(struct mqtt_fleet *f); /* from now on only the last status */
 
 /* The next that waits, in the order gateway status and directory, device directories,

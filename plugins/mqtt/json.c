@@ -127,7 +127,8 @@ static char *put_f64(char *o, const struct entry *e)
 
 static char *put_text(char *o, const struct entry *e)
 {
-	return text_inside(e) ? o + mqtt_quote(o, e->text + (e->slot >> 16), e->slot & 0xffff) : NULL;
+	return text_inside(e) ? o + mqtt_quote(o, e->text + (e->slot >> 16), e->slot & 0xffff)
+			      : NULL;
 }
 
 static char *put_enum(char *o, const struct entry *e)
@@ -142,11 +143,12 @@ static char *put_enum(char *o, const struct entry *e)
 
 /* NULL: nothing can be written. */
 static char *(*const put_value[GW_KINDS])(char *o, const struct entry *e) = {
-	[GW_BOOL] = put_bool, [GW_I64] = put_i64,   [GW_U64] = put_u64,   [GW_F32] = put_f32,
+	[GW_BOOL] = put_bool, [GW_I64] = put_i64,   [GW_U64] = put_u64,	  [GW_F32] = put_f32,
 	[GW_F64] = put_f64,   [GW_TEXT] = put_text, [GW_ENUM] = put_enum,
 };
 
-static bool take_entry(struct entry *e, const struct gw_layout *l, const struct gw_reading *r, unsigned i)
+static bool take_entry(struct entry *e, const struct gw_layout *l, const struct gw_reading *r,
+		       unsigned i)
 {
 	uint32_t tag = gw_reading_ctags(r)[i];
 	unsigned index = gw_tag_index(tag);
@@ -169,9 +171,11 @@ static char *put_key(char *o, const struct entry *e)
 }
 
 /* Returns behind the closing brace; *bad grows with each point that is not good. */
-static char *put_values(char *o, const struct gw_layout *l, const struct gw_reading *r, unsigned *bad)
+static char *put_values(char *o, const struct gw_layout *l, const struct gw_reading *r,
+			unsigned *bad)
 {
-	struct entry e = { .text = (const char *)(gw_reading_cslots(r) + r->count), .text_size = r->text_size };
+	struct entry e = { .text = (const char *)(gw_reading_cslots(r) + r->count),
+			   .text_size = r->text_size };
 	char *first = o;
 
 	for (unsigned i = 0; i < r->count; i++) {
@@ -219,8 +223,8 @@ static char *put_clock(char *o, const char *boot)
 	return o + mqtt_quote(o, boot, strnlen(boot, BOOT_MAX));
 }
 
-size_t mqtt_json_reading(char *out, const struct gw_layout *l, const struct gw_reading *r, bool replay,
-			 const char *boot)
+size_t mqtt_json_reading(char *out, const struct gw_layout *l, const struct gw_reading *r,
+			 bool replay, const char *boot)
 {
 	unsigned bad = 0;
 	char *o = PUT(out, "{\"seq\":");

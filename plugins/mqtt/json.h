@@ -21,7 +21,7 @@ struct mqtt_span {
 };
 
 struct mqtt_json_point {
-	struct mqtt_span key;     /* "voltage_l1": */
+	struct mqtt_span key;	  /* "voltage_l1": */
 	struct mqtt_span *labels; /* quoted and escaped, as many as the point has */
 };
 
@@ -40,7 +40,7 @@ size_t mqtt_json_bound(const struct gw_layout *l, const struct gw_reading *r);
  * {"seq":1,"ts":2,"values":{...},"quality":{...}} into out; returns the size.
  * replay adds "replay":true.  boot (NULL: left out) goes beside "clock":"unsynced".
  */
-size_t mqtt_json_reading(char *out, const struct gw_layout *l, const struct gw_reading *r, bool replay,
-			 const char *boot);
+size_t mqtt_json_reading(char *out, const struct gw_layout *l, const struct gw_reading *r,
+			 bool replay, const char *boot);
 
 #endif

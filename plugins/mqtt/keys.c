@@ -16,58 +16,129 @@ static const char *const protocols[] = { "5", "3.1.1", "auto", NULL };
 #define KEY(member) .offset = offsetof(struct mqtt_keys, member)
 
 static const struct gw_key keys[] = {
-	{ .name = "broker", .type = GW_T_TEXT, .flags = GW_REQUIRED | GW_LIST, KEY(broker), .max = 300,
+	{ .name = "broker",
+	  .type = GW_T_TEXT,
+	  .flags = GW_REQUIRED | GW_LIST,
+	  KEY(broker),
+	  .max = 300,
 	  .help = "Brokers, tried in turn: mqtt://HOST[:PORT], mqtts://, ws:// or wss://.",
 	  .example = "[mqtts://goc-1.example.gov.vn:8883, mqtts://goc-2.example.gov.vn:8883]" },
-	{ .name = "client_id", .type = GW_T_TEXT, KEY(client_id), .min = 1, .max = 256,
-	  .help = "MQTT client identifier; without it gateway.id.", .example = "79-an-phu-01" },
-	{ .name = "root", .type = GW_T_TEXT, KEY(root), .fallback = "goc", .min = 1, .max = 128,
-	  .help = "First levels of every topic.", .example = "goc/79" },
-	{ .name = "topic", .type = GW_T_TEXT, KEY(topic), .fallback = "{root}/{gateway}/{device}",
-	  .min = 1, .max = 256,
+	{ .name = "client_id",
+	  .type = GW_T_TEXT,
+	  KEY(client_id),
+	  .min = 1,
+	  .max = 256,
+	  .help = "MQTT client identifier; without it gateway.id.",
+	  .example = "79-an-phu-01" },
+	{ .name = "root",
+	  .type = GW_T_TEXT,
+	  KEY(root),
+	  .fallback = "goc",
+	  .min = 1,
+	  .max = 128,
+	  .help = "First levels of every topic.",
+	  .example = "goc/79" },
+	{ .name = "topic",
+	  .type = GW_T_TEXT,
+	  KEY(topic),
+	  .fallback = "{root}/{gateway}/{device}",
+	  .min = 1,
+	  .max = 256,
 	  .help = "Topic of a device, from {root} {gateway} {device} {province} {site} {domain}; "
 		  "contains {gateway} and ends in {device}." },
-	{ .name = "format", .type = GW_T_CHOICE, KEY(format), .fallback = "json", .choices = formats,
+	{ .name = "format",
+	  .type = GW_T_CHOICE,
+	  KEY(format),
+	  .fallback = "json",
+	  .choices = formats,
 	  .help = "How readings are written." },
-	{ .name = "protocol", .type = GW_T_CHOICE, KEY(protocol), .fallback = "5", .choices = protocols,
-	  .help = "MQTT version; over 3.1.1 a broker cannot say that it refused a message; auto: 5, "
+	{ .name = "protocol",
+	  .type = GW_T_CHOICE,
+	  KEY(protocol),
+	  .fallback = "5",
+	  .choices = protocols,
+	  .help = "MQTT version; over 3.1.1 a broker cannot say that it refused a message; auto: "
+		  "5, "
 		  "then 3.1.1 when the broker does not know 5." },
-	{ .name = "ca", .type = GW_T_TEXT, .flags = GW_PATH, KEY(ca),
-	  .help = "File with the certificates that may sign the broker's; without it those of the system.",
+	{ .name = "ca",
+	  .type = GW_T_TEXT,
+	  .flags = GW_PATH,
+	  KEY(ca),
+	  .help = "File with the certificates that may sign the broker's; without it those of the "
+		  "system.",
 	  .example = "/etc/gatewayd/tls/ca.pem" },
-	{ .name = "cert", .type = GW_T_TEXT, .flags = GW_PATH, KEY(cert),
-	  .help = "File with this gateway's certificate.", .example = "/etc/gatewayd/tls/gateway.pem" },
-	{ .name = "key", .type = GW_T_TEXT, .flags = GW_PATH, KEY(key),
-	  .help = "File with the key of `cert`.", .example = "/etc/gatewayd/tls/gateway.key" },
-	{ .name = "username", .type = GW_T_TEXT, KEY(username), .max = 256,
-	  .help = "User at the broker.", .example = "gw" },
-	{ .name = "password_file", .type = GW_T_TEXT, .flags = GW_PATH, KEY(password_file),
-	  .help = "File with the password; a file of its name in $CREDENTIALS_DIRECTORY goes first.",
+	{ .name = "cert",
+	  .type = GW_T_TEXT,
+	  .flags = GW_PATH,
+	  KEY(cert),
+	  .help = "File with this gateway's certificate.",
+	  .example = "/etc/gatewayd/tls/gateway.pem" },
+	{ .name = "key",
+	  .type = GW_T_TEXT,
+	  .flags = GW_PATH,
+	  KEY(key),
+	  .help = "File with the key of `cert`.",
+	  .example = "/etc/gatewayd/tls/gateway.key" },
+	{ .name = "username",
+	  .type = GW_T_TEXT,
+	  KEY(username),
+	  .max = 256,
+	  .help = "User at the broker.",
+	  .example = "gw" },
+	{ .name = "password_file",
+	  .type = GW_T_TEXT,
+	  .flags = GW_PATH,
+	  KEY(password_file),
+	  .help = "File with the password; a file of its name in $CREDENTIALS_DIRECTORY goes "
+		  "first.",
 	  .example = "/etc/gatewayd/password" },
-	{ .name = "keepalive", .type = GW_T_DURATION, KEY(keepalive_ms), .fallback = "30s",
-	  .min = 5000, .max = 3600000, .help = "Silence after which the connection is tested." },
-	{ .name = "ack_timeout", .type = GW_T_DURATION, KEY(ack_timeout_ms), .fallback = "20s",
-	  .min = 1000, .max = 600000,
+	{ .name = "keepalive",
+	  .type = GW_T_DURATION,
+	  KEY(keepalive_ms),
+	  .fallback = "30s",
+	  .min = 5000,
+	  .max = 3600000,
+	  .help = "Silence after which the connection is tested." },
+	{ .name = "ack_timeout",
+	  .type = GW_T_DURATION,
+	  KEY(ack_timeout_ms),
+	  .fallback = "20s",
+	  .min = 1000,
+	  .max = 600000,
 	  .help = "No acknowledgement for so long while messages wait: connect again." },
-	{ .name = "window", .type = GW_T_INT, KEY(window), .fallback = "50", .min = 1, .max = 1000,
+	{ .name = "window",
+	  .type = GW_T_INT,
+	  KEY(window),
+	  .fallback = "50",
+	  .min = 1,
+	  .max = 1000,
 	  .help = "Unacknowledged messages in flight, never above the broker's Receive Maximum." },
-	{ .name = "replay_rate", .type = GW_T_INT, KEY(replay_rate), .fallback = "1000", .min = 0,
-	  .max = 1000000, .help = "Backlog readings per second that the core hands over; 0: no cap." },
-	{ .name = "commands", .type = GW_T_NODE, KEY(commands),
+	{ .name = "replay_rate",
+	  .type = GW_T_INT,
+	  KEY(replay_rate),
+	  .fallback = "1000",
+	  .min = 0,
+	  .max = 1000000,
+	  .help = "Backlog readings per second that the core hands over; 0: no cap." },
+	{ .name = "commands",
+	  .type = GW_T_NODE,
+	  KEY(commands),
 	  .help = "Commands taken from the broker; not available yet, so leave it out." },
 };
 
 const struct gw_table mqtt_table =
 	GW_TABLE("mqtt sink", struct mqtt_keys, keys, "Publishes readings to an MQTT broker.");
 
-static void report(struct gw_problems *to, const struct gw_node *map, const char *key, const char *text)
+static void report(struct gw_problems *to, const struct gw_node *map, const char *key,
+		   const char *text)
 {
 	const struct gw_node *at = map ? gw_node_get(map, key) : NULL;
 
 	gw_problem(to, at ? &at->place : map ? &map->place : NULL, key, "%s", text);
 }
 
-static void check_brokers(const struct mqtt_keys *k, const struct gw_node *map, struct gw_problems *to)
+static void check_brokers(const struct mqtt_keys *k, const struct gw_node *map,
+			  struct gw_problems *to)
 {
 	const char *const *list = k->broker.items;
 
@@ -92,11 +163,13 @@ void mqtt_keys_check(const struct mqtt_keys *k, const struct gw_node *map, struc
 	if (k->format != 0)
 		report(to, map, "format", "sparkplug is not available yet; allowed is json");
 	if (!k->cert != !k->key)
-		report(to, map, k->cert ? "cert" : "key", "cert and key go together; one of them is missing");
+		report(to, map, k->cert ? "cert" : "key",
+		       "cert and key go together; one of them is missing");
 	if (k->password_file && !k->username)
 		report(to, map, "password_file", "a password needs a `username`");
 	if (k->commands)
-		report(to, map, "commands", "commands over MQTT are not available yet; leave this key out");
+		report(to, map, "commands",
+		       "commands over MQTT are not available yet; leave this key out");
 }
 
 static int open_password(const char *file)
@@ -105,7 +178,8 @@ static int open_password(const char *file)
 	char path[4096];
 	int fd = -1;
 
-	if (folder && snprintf(path, sizeof(path), "%s/%s", folder, slash ? slash + 1 : file) < (int)sizeof(path))
+	if (folder && snprintf(path, sizeof(path), "%s/%s", folder, slash ? slash + 1 : file) <
+			      (int)sizeof(path))
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd >= 0 ? fd : open(file, O_RDONLY | O_CLOEXEC);
 }

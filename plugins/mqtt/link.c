@@ -54,8 +54,8 @@ struct mqtt_link *mqtt_link_new(const struct mqtt_link_options *o)
 
 static void link_free(struct mqtt_link *l)
 {
-	const char *texts[] = { l->o.uri, l->o.client_id,    l->o.username, l->o.ca, l->o.cert,
-				l->o.key, l->o.status_topic, l->o.will };
+	const char *texts[] = { l->o.uri,  l->o.client_id, l->o.username,     l->o.ca,
+				l->o.cert, l->o.key,	   l->o.status_topic, l->o.will };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		free((void *)(uintptr_t)texts[i]);
@@ -96,20 +96,26 @@ static void on_connect5(void *arg, MQTTAsync_successData5 *d)
 static void on_connect3(void *arg, MQTTAsync_successData *d)
 {
 	(void)d;
-	push(arg, (struct mqtt_event){ .kind = MQTT_E_CONNECTED, .token = 4, .reason = 65535, .size = 268435455 },
+	push(arg,
+	     (struct mqtt_event){
+		     .kind = MQTT_E_CONNECTED, .token = 4, .reason = 65535, .size = 268435455 },
 	     NULL);
 }
 
 static void on_refused5(void *arg, MQTTAsync_failureData5 *d)
 {
-	unsigned reason = d->reasonCode > 0 ? (unsigned)d->reasonCode : d->code > 0 ? (unsigned)d->code : 0;
+	unsigned reason = d->reasonCode > 0 ? (unsigned)d->reasonCode
+			  : d->code > 0	    ? (unsigned)d->code
+					    : 0;
 
 	push(arg, (struct mqtt_event){ .kind = MQTT_E_REFUSED, .reason = reason }, d->message);
 }
 
 static void on_refused3(void *arg, MQTTAsync_failureData *d)
 {
-	push(arg, (struct mqtt_event){ .kind = MQTT_E_REFUSED, .reason = d && d->code > 0 ? (unsigned)d->code : 0 },
+	push(arg,
+	     (struct mqtt_event){ .kind = MQTT_E_REFUSED,
+				  .reason = d && d->code > 0 ? (unsigned)d->code : 0 },
 	     d ? d->message : NULL);
 }
 
@@ -130,7 +136,8 @@ static int on_arrived(void *arg, char *topic, int size, MQTTAsync_message *m)
 	struct mqtt_event e = { .kind = MQTT_E_ARRIVED, .epoch = l->o.epoch };
 
 	(void)size; /* the only subscription has no wildcard, so the topic is known */
-	mqtt_events_push(l->o.events, &e, m->payload ? m->payload : "", m->payload ? (size_t)m->payloadlen : 0);
+	mqtt_events_push(l->o.events, &e, m->payload ? m->payload : "",
+			 m->payload ? (size_t)m->payloadlen : 0);
 	MQTTAsync_freeMessage(&m);
 	MQTTAsync_free(topic);
 	return 1;
@@ -150,8 +157,11 @@ static void on_not_acked5(void *arg, MQTTAsync_failureData5 *d)
 {
 	bool puback = d->reasonCode >= 0x80;
 
-	push(arg, (struct mqtt_event){ .kind = puback ? MQTT_E_ACKED : MQTT_E_NOT_SENT, .token = d->token,
-				       .reason = puback ? (unsigned)d->reasonCode : 0 }, NULL);
+	push(arg,
+	     (struct mqtt_event){ .kind = puback ? MQTT_E_ACKED : MQTT_E_NOT_SENT,
+				  .token = d->token,
+				  .reason = puback ? (unsigned)d->reasonCode : 0 },
+	     NULL);
 }
 
 static void on_not_acked3(void *arg, MQTTAsync_failureData *d)
@@ -161,7 +171,9 @@ static void on_not_acked3(void *arg, MQTTAsync_failureData *d)
 
 static void on_not_subscribed5(void *arg, MQTTAsync_failureData5 *d)
 {
-	push(arg, (struct mqtt_event){ .kind = MQTT_E_SUBSCRIBED, .reason = (unsigned)d->reasonCode }, NULL);
+	push(arg,
+	     (struct mqtt_event){ .kind = MQTT_E_SUBSCRIBED, .reason = (unsigned)d->reasonCode },
+	     NULL);
 }
 
 static void on_gone5(void *arg, MQTTAsync_successData5 *d)
@@ -197,8 +209,8 @@ static int create(struct mqtt_link *l)
 	/* the default of 100 counts queued sends also while connected */
 	c.maxBufferedMessages = 2 * (int)l->o.window + 16;
 	c.MQTTVersion = l->o.v5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
-	return MQTTAsync_createWithOptions(&l->handle, l->o.uri, l->o.client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL,
-					   &c);
+	return MQTTAsync_createWithOptions(&l->handle, l->o.uri, l->o.client_id,
+					   MQTTCLIENT_PERSISTENCE_NONE, NULL, &c);
 }
 
 static void set_tls(const struct mqtt_link *l, MQTTAsync_SSLOptions *ssl)
@@ -210,7 +222,8 @@ static void set_tls(const struct mqtt_link *l, MQTTAsync_SSLOptions *ssl)
 	ssl->privateKey = l->o.key;
 }
 
-static void set_version(struct mqtt_link *l, MQTTAsync_connectOptions *c, MQTTProperties *properties)
+static void set_version(struct mqtt_link *l, MQTTAsync_connectOptions *c,
+			MQTTProperties *properties)
 {
 	MQTTProperty largest = { .identifier = MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE };
 
@@ -238,7 +251,8 @@ static void set_callbacks(struct mqtt_link *l)
 
 static int connect_now(struct mqtt_link *l)
 {
-	MQTTAsync_connectOptions c3 = MQTTAsync_connectOptions_initializer, c = MQTTAsync_connectOptions_initializer5;
+	MQTTAsync_connectOptions c3 = MQTTAsync_connectOptions_initializer,
+				 c = MQTTAsync_connectOptions_initializer5;
 	MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
 	MQTTAsync_SSLOptions ssl = MQTTAsync_SSLOptions_initializer;
 	MQTTProperties properties = MQTTProperties_initializer;

@@ -42,7 +42,7 @@ enum mqtt_send mqtt_link_send(struct mqtt_link *l, const struct mqtt_document *d
 int mqtt_link_subscribe(struct mqtt_link *l, const char *topic); /* -1: it could not be sent */
 
 enum mqtt_goodbye {
-	MQTT_BYE_NONE,      /* never connected, or already lost */
+	MQTT_BYE_NONE,	    /* never connected, or already lost */
 	MQTT_BYE_NORMAL,    /* the broker discards the will */
 	MQTT_BYE_WITH_WILL, /* MQTT 5: the broker publishes the will */
 };

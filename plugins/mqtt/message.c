@@ -5,7 +5,8 @@
 
 enum { KEEP_BYTES = 32 * 1024 }; /* a recycled message keeps no more */
 
-struct mqtt_message *mqtt_message_new(struct mqtt_pool *pool, enum mqtt_message_kind kind, const char *topic)
+struct mqtt_message *mqtt_message_new(struct mqtt_pool *pool, enum mqtt_message_kind kind,
+				      const char *topic)
 {
 	struct mqtt_message *m = pool->messages;
 

@@ -31,7 +31,7 @@ struct mqtt_message {
 	enum mqtt_message_kind kind;
 	unsigned device;
 	const char *topic;
-	struct mqtt_text text;         /* arrays: "[", elements with "," between, "]" */
+	struct mqtt_text text;	       /* arrays: "[", elements with "," between, "]" */
 	struct mqtt_element *elements; /* readings in it, at most MQTT_ARRAY_READINGS */
 	unsigned count, room;
 	uint64_t loss;
@@ -45,7 +45,8 @@ struct mqtt_pool {
 	struct mqtt_call *calls;
 };
 
-struct mqtt_message *mqtt_message_new(struct mqtt_pool *pool, enum mqtt_message_kind kind, const char *topic);
+struct mqtt_message *mqtt_message_new(struct mqtt_pool *pool, enum mqtt_message_kind kind,
+				      const char *topic);
 void mqtt_message_release(struct mqtt_pool *pool, struct mqtt_message *m); /* not its call */
 struct mqtt_call *mqtt_call_new(struct mqtt_pool *pool);
 void mqtt_call_release(struct mqtt_pool *pool, struct mqtt_call *c);

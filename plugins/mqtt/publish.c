@@ -6,12 +6,9 @@
 #include "json.h"
 #include "message.h"
 #include "publish.h"
+#include "reason.h"
 
-enum {
-	NOT_AUTHORISED = 0x87,
-	PACKET_TOO_LARGE = 0x95,
-	PACKET_MIN = 512, /* no broker is believed to take less */
-};
+enum { PACKET_MIN = 512 }; /* no broker is believed to take less */
 
 struct mqtt_publisher {
 	const struct mqtt_publisher_ops *ops;
@@ -124,7 +121,8 @@ void mqtt_publisher_learn_size(struct mqtt_publisher *p)
 
 /* One acknowledgement for each run of numbers without a gap: a number between
  * them may be on its way as another message. */
-static void ack_runs(struct mqtt_publisher *p, const struct mqtt_message *m, enum gw_outcome o, unsigned credit)
+static void ack_runs(struct mqtt_publisher *p, const struct mqtt_message *m, enum gw_outcome o,
+		     unsigned credit)
 {
 	const struct mqtt_element *e = m->elements;
 
@@ -152,7 +150,7 @@ static void settle(struct mqtt_publisher *p, struct mqtt_message *m, enum gw_out
 static void too_large(struct mqtt_publisher *p, struct mqtt_message *m)
 {
 	if (m->count < 2) {
-		p->ops->refused(p->arg, m->topic, PACKET_TOO_LARGE);
+		p->ops->refused(p->arg, m->topic, MQTT_R_TOO_LARGE);
 		settle(p, m, GW_TOO_LARGE);
 		return;
 	}
@@ -165,7 +163,7 @@ static void too_large(struct mqtt_publisher *p, struct mqtt_message *m)
 static void refuse(struct mqtt_publisher *p, struct mqtt_message *m)
 {
 	p->refused++;
-	p->ops->refused(p->arg, m->topic, NOT_AUTHORISED);
+	p->ops->refused(p->arg, m->topic, MQTT_R_NOT_AUTHORISED);
 	settle(p, m, GW_REFUSED);
 }
 
@@ -193,13 +191,14 @@ void mqtt_publisher_acked(struct mqtt_publisher *p, int token, unsigned reason, 
 	p->silent_since_us = now_us;
 	if (reason < 0x80) {
 		settle(p, m, GW_DONE);
-	} else if (reason == NOT_AUTHORISED) {
+	} else if (reason == MQTT_R_NOT_AUTHORISED) {
 		refuse(p, m);
-	} else if (reason == PACKET_TOO_LARGE) {
+	} else if (reason == MQTT_R_TOO_LARGE) {
 		too_large(p, m);
 	} else {
 		forget(p, m);
-		snprintf(why, sizeof(why), "the broker refused a message (0x%02x)", reason);
+		snprintf(why, sizeof(why), "the broker refused a message: %s (0x%02x)",
+			 mqtt_reason(reason), reason);
 		p->ops->trouble(p->arg, why);
 	}
 }
@@ -225,12 +224,13 @@ struct building {
 	struct mqtt_call *call;
 };
 
-static struct mqtt_message *begin(struct mqtt_publisher *p, struct building *b, const struct mqtt_batch *batch,
-				  size_t i)
+static struct mqtt_message *begin(struct mqtt_publisher *p, struct building *b,
+				  const struct mqtt_batch *batch, size_t i)
 {
 	const struct mqtt_device_topics *t = batch->topics[i];
-	struct mqtt_message *m = mqtt_message_new(&p->pool, batch->live ? MQTT_M_LIVE : MQTT_M_REPLAY,
-						  batch->live ? t->data : t->replay);
+	struct mqtt_message *m =
+		mqtt_message_new(&p->pool, batch->live ? MQTT_M_LIVE : MQTT_M_REPLAY,
+				 batch->live ? t->data : t->replay);
 
 	m->device = batch->layouts[i]->device;
 	m->call = b->call;
@@ -241,7 +241,8 @@ static struct mqtt_message *begin(struct mqtt_publisher *p, struct building *b, 
 	return b->now = m;
 }
 
-static void add_reading(struct mqtt_publisher *p, struct building *b, const struct mqtt_batch *batch, size_t i)
+static void add_reading(struct mqtt_publisher *p, struct building *b,
+			const struct mqtt_batch *batch, size_t i)
 {
 	const struct gw_reading *r = batch->readings[i];
 	const char *boot = r->boot == batch->boot ? batch->boot_text : NULL;
@@ -284,7 +285,8 @@ void mqtt_publisher_readings(struct mqtt_publisher *p, const struct mqtt_batch *
 	release_built(p, b.first);
 }
 
-void mqtt_publisher_loss(struct mqtt_publisher *p, const char *topic, uint64_t id, const char *text, size_t size)
+void mqtt_publisher_loss(struct mqtt_publisher *p, const char *topic, uint64_t id, const char *text,
+			 size_t size)
 {
 	if (!p->open || p->drain)
 		return;
@@ -303,8 +305,8 @@ void mqtt_publisher_wake(struct mqtt_publisher *p)
 
 /* ---- sending ---- */
 
-static void launch(struct mqtt_publisher *p, struct mqtt_message *m, const struct mqtt_document *d, int token,
-		   int64_t now_us)
+static void launch(struct mqtt_publisher *p, struct mqtt_message *m, const struct mqtt_document *d,
+		   int token, int64_t now_us)
 {
 	if (!p->in_flight)
 		p->silent_since_us = now_us;
@@ -313,13 +315,14 @@ static void launch(struct mqtt_publisher *p, struct mqtt_message *m, const struc
 	p->flight[p->in_flight++] = m;
 }
 
-static enum mqtt_send send_document(struct mqtt_publisher *p, const struct mqtt_document *d, int64_t now_us)
+static enum mqtt_send send_document(struct mqtt_publisher *p, const struct mqtt_document *d,
+				    int64_t now_us)
 {
 	enum mqtt_send rc = MQTT_SENT;
 	int token = 0;
 
 	if (d->size > payload_max(p, d->topic)) {
-		p->ops->refused(p->arg, d->topic, PACKET_TOO_LARGE);
+		p->ops->refused(p->arg, d->topic, MQTT_R_TOO_LARGE);
 		p->ops->document_sent(p->arg);
 		return rc;
 	}

@@ -20,8 +20,8 @@
 
 enum {
 	MQTT_BURST_US = 20000,
-	MQTT_BURST_FULL = 10,          /* messages worth a wake-up at any time */
-	MQTT_ARRAY_READINGS = 100,     /* contract: replay */
+	MQTT_BURST_FULL = 10,	   /* messages worth a wake-up at any time */
+	MQTT_ARRAY_READINGS = 100, /* contract: replay */
 	MQTT_ARRAY_BYTES = 64 * 1024,
 	MQTT_WINDOW_MAX = 1000,
 };
@@ -46,7 +46,8 @@ struct mqtt_publisher_ops {
 	/* The next document that waits, borrowed until document_sent(); false: none. */
 	bool (*document)(void *arg, struct mqtt_document *d);
 	void (*document_sent)(void *arg);
-	void (*ack)(void *arg, unsigned device, uint64_t from, uint64_t to, enum gw_outcome o, unsigned credit);
+	void (*ack)(void *arg, unsigned device, uint64_t from, uint64_t to, enum gw_outcome o,
+		    unsigned credit);
 	void (*ack_loss)(void *arg, uint64_t id, enum gw_outcome o, unsigned credit);
 	/* The broker does not take messages on this topic (MQTT 5 reason code). */
 	void (*refused)(void *arg, const char *topic, unsigned reason);
@@ -86,15 +87,18 @@ void mqtt_publisher_drain(struct mqtt_publisher *p);
 void mqtt_publisher_learn_size(struct mqtt_publisher *p);
 
 void mqtt_publisher_readings(struct mqtt_publisher *p, const struct mqtt_batch *b);
-void mqtt_publisher_loss(struct mqtt_publisher *p, const char *topic, uint64_t id, const char *text, size_t size);
+void mqtt_publisher_loss(struct mqtt_publisher *p, const char *topic, uint64_t id, const char *text,
+			 size_t size);
 void mqtt_publisher_wake(struct mqtt_publisher *p); /* ops->document has something */
 
 /* reason: 0 or an MQTT 5 PUBACK reason code. */
 void mqtt_publisher_acked(struct mqtt_publisher *p, int token, unsigned reason, int64_t now_us);
 void mqtt_publisher_pump(struct mqtt_publisher *p, int64_t now_us);
-int64_t mqtt_publisher_next_us(const struct mqtt_publisher *p); /* when to pump again; INT64_MAX: not before something happens */
+int64_t mqtt_publisher_next_us(const struct mqtt_publisher *p); /* when to pump again; INT64_MAX:
+								   not before something happens */
 
-bool mqtt_publisher_documents_sent(const struct mqtt_publisher *p); /* none waits since the last wake */
+bool mqtt_publisher_documents_sent(
+	const struct mqtt_publisher *p); /* none waits since the last wake */
 unsigned mqtt_publisher_in_flight(const struct mqtt_publisher *p);
 bool mqtt_publisher_idle(const struct mqtt_publisher *p); /* nothing waits, nothing in flight */
 /* Since when nothing was acknowledged although messages are in flight; INT64_MAX: none are. */

@@ -6,7 +6,7 @@
 
 #include "backoff.h"
 #include "broker.h"
-#include "diagnose.h"
+#include "jobs.h"
 #include "link.h"
 #include "reason.h"
 #include "session.h"
@@ -14,9 +14,9 @@
 
 enum {
 	PASSWORD_MAX = 1024,
-	GIVE_UP_US = 30 * 1000000,  /* Paho should have answered long before */
+	GIVE_UP_US = 30 * 1000000, /* Paho should have answered long before */
 	NOT_SENT_US = 1000000,
-	LIVED_US = 30 * 1000000,    /* a connection that lasted: back-off starts anew */
+	LIVED_US = 30 * 1000000, /* a connection that lasted: back-off starts anew */
 	REASON_TEXT_MAX = 400,
 };
 
@@ -37,7 +37,7 @@ struct mqtt_session {
 	uint64_t number;
 	struct mqtt_backoff backoff;
 	unsigned closing; /* events that the worker still owes */
-	bool fell_back; /* protocol auto: 5 was refused, now 3.1.1 */
+	bool fell_back;	  /* protocol auto: 5 was refused, now 3.1.1 */
 	int64_t keepalive_s, up_since_us;
 	char reason[REASON_TEXT_MAX];
 };
@@ -49,50 +49,22 @@ static bool speaks_v5(const struct mqtt_session *s)
 	return s->o.keys->protocol != MQTT_PROTOCOL_311 && !s->fell_back;
 }
 
-/* ---- jobs of the worker ---- */
-
-static void job_open(void *arg)
-{
-	mqtt_link_open(arg);
-}
-
-struct closing {
-	struct mqtt_link *link;
-	enum mqtt_goodbye how;
-	struct mqtt_events *events;
-	uint32_t epoch;
-	bool diagnose;
-	struct mqtt_far_end far;
-};
-
-static void job_close(void *arg)
-{
-	struct closing *c = arg;
-	char why[REASON_TEXT_MAX];
-
-	mqtt_link_close(c->link, c->how);
-	if (c->diagnose) {
-		mqtt_diagnose(&c->far, why, sizeof(why));
-		mqtt_events_push(c->events, &(struct mqtt_event){ .kind = MQTT_E_DIAGNOSED, .epoch = c->epoch }, why,
-				 strlen(why));
-	}
-	free(c);
-}
-
 static void close_link(struct mqtt_session *s, enum mqtt_goodbye how, bool diagnose)
 {
 	const struct mqtt_broker *b = &s->brokers[s->at];
 	const struct mqtt_keys *k = s->o.keys;
-	struct closing *c;
 
 	if (!s->link)
 		return;
-	c = mqtt_grow(NULL, sizeof(*c));
-	*c = (struct closing){ s->link, how, s->events, s->epoch, diagnose,
-			       { b->host, b->port, b->tls, k->ca, k->cert, k->key } };
+	mqtt_job_close(s->worker, &(struct mqtt_closing){ .link = s->link,
+							  .how = how,
+							  .events = s->events,
+							  .epoch = s->epoch,
+							  .diagnose = diagnose,
+							  .far = { b->host, b->port, b->tls, k->ca,
+								   k->cert, k->key } });
 	s->link = NULL;
 	s->closing += diagnose ? 2 : 1;
-	mqtt_worker_do(s->worker, job_close, c);
 }
 
 /* ---- connecting ---- */
@@ -141,7 +113,8 @@ static int read_password(struct mqtt_session *s, char *out, size_t size, int *n)
 	return *n < 0 ? -1 : 0;
 }
 
-static struct mqtt_link *make_link(struct mqtt_session *s, const char *password, size_t password_size)
+static struct mqtt_link *make_link(struct mqtt_session *s, const char *password,
+				   size_t password_size)
 {
 	const struct mqtt_broker *b = &s->brokers[s->at];
 	const struct mqtt_keys *k = s->o.keys;
@@ -149,12 +122,23 @@ static struct mqtt_link *make_link(struct mqtt_session *s, const char *password,
 	struct mqtt_link *l;
 
 	s->ops->will(s->arg, s->number, &will);
-	l = mqtt_link_new(&(struct mqtt_link_options){
-		.events = s->events, .epoch = s->epoch, .uri = b->uri, .client_id = s->o.client_id,
-		.username = k->username, .password = password_size ? password : NULL,
-		.password_size = password_size, .v5 = speaks_v5(s), .tls = b->tls, .ca = k->ca, .cert = k->cert,
-		.key = k->key, .keepalive_s = (int)s->keepalive_s, .window = (unsigned)k->window,
-		.status_topic = s->o.status_topic, .will = will.s, .will_size = will.n });
+	l = mqtt_link_new(&(struct mqtt_link_options){ .events = s->events,
+						       .epoch = s->epoch,
+						       .uri = b->uri,
+						       .client_id = s->o.client_id,
+						       .username = k->username,
+						       .password = password_size ? password : NULL,
+						       .password_size = password_size,
+						       .v5 = speaks_v5(s),
+						       .tls = b->tls,
+						       .ca = k->ca,
+						       .cert = k->cert,
+						       .key = k->key,
+						       .keepalive_s = (int)s->keepalive_s,
+						       .window = (unsigned)k->window,
+						       .status_topic = s->o.status_topic,
+						       .will = will.s,
+						       .will_size = will.n });
 	mqtt_text_free(&will);
 	return l;
 }
@@ -175,7 +159,7 @@ static void begin(struct mqtt_session *s)
 	s->phase = CONNECTING;
 	gw_timer_at(s->timer, gw_now_us() + GIVE_UP_US);
 	s->ops->state(s->arg, GW_FAR_CONNECTING, s->reason);
-	mqtt_worker_do(s->worker, job_open, s->link);
+	mqtt_job_open(s->worker, s->link);
 }
 
 static void on_timer(void *arg)
@@ -216,7 +200,8 @@ static void speak_will(struct mqtt_session *s)
 	int token;
 
 	s->ops->will(s->arg, s->number, &will);
-	mqtt_link_send(s->link, &(struct mqtt_document){ s->o.status_topic, will.s, will.n, true }, &token);
+	mqtt_link_send(s->link, &(struct mqtt_document){ s->o.status_topic, will.s, will.n, true },
+		       &token);
 	mqtt_text_free(&will);
 }
 
@@ -273,8 +258,8 @@ static void refused(struct mqtt_session *s, const struct mqtt_event *e)
 		return;
 	}
 	if (e->reason) {
-		snprintf(why, sizeof(why), "the broker refused the connection: %s (0x%02x)", mqtt_reason(e->reason),
-			 e->reason);
+		snprintf(why, sizeof(why), "the broker refused the connection: %s (0x%02x)",
+			 mqtt_reason(e->reason), e->reason);
 		set_reason(s, why);
 	}
 	next_broker(s);
@@ -285,7 +270,8 @@ static void diagnosed(struct mqtt_session *s, const struct mqtt_event *e)
 {
 	if (s->phase != WAITING && s->phase != CONNECTING)
 		return;
-	set_reason(s, e->size ? e->text : "the broker closed the connection without an MQTT answer");
+	set_reason(s,
+		   e->size ? e->text : "the broker closed the connection without an MQTT answer");
 	s->ops->state(s->arg, s->phase == WAITING ? GW_FAR_WAITING : GW_FAR_CONNECTING, s->reason);
 }
 
@@ -296,11 +282,12 @@ static void lost(struct mqtt_session *s, const struct mqtt_event *e)
 	if (s->phase != UP)
 		return;
 	if (e->reason == MQTT_R_TAKEN_OVER)
-		snprintf(why, sizeof(why), "session taken over (0x8e): another client uses the client_id '%s'",
+		snprintf(why, sizeof(why),
+			 "session taken over (0x8e): another client uses the client_id '%s'",
 			 s->o.client_id);
 	else if (e->reason)
-		snprintf(why, sizeof(why), "the broker closed the connection: %s (0x%02x)", mqtt_reason(e->reason),
-			 e->reason);
+		snprintf(why, sizeof(why), "the broker closed the connection: %s (0x%02x)",
+			 mqtt_reason(e->reason), e->reason);
 	lose(s, why, e->reason, MQTT_BYE_NONE);
 }
 
@@ -321,8 +308,11 @@ static void not_sent(struct mqtt_session *s, const struct mqtt_event *e)
 static void subscribed(struct mqtt_session *s, const struct mqtt_event *e)
 {
 	if (s->phase == UP && e->reason >= 0x80)
-		gw_log(GW_WARNING, "the broker refused the subscription to %s: %s (0x%02x); a false status there "
-		       "will not be noticed", s->o.status_topic, mqtt_reason(e->reason), e->reason);
+		gw_log(GW_WARNING,
+		       "the broker refused the subscription to %s: %s (0x%02x); a false status "
+		       "there "
+		       "will not be noticed",
+		       s->o.status_topic, mqtt_reason(e->reason), e->reason);
 }
 
 static void arrived(struct mqtt_session *s, const struct mqtt_event *e)
@@ -331,17 +321,12 @@ static void arrived(struct mqtt_session *s, const struct mqtt_event *e)
 		s->ops->status_seen(s->arg, e->text, e->size);
 }
 
-static void closed(struct mqtt_session *s, const struct mqtt_event *e)
-{
-	(void)e;
-	if (s->phase == STOPPING)
-		s->ops->closed(s->arg);
-}
-
 static void (*const handlers[])(struct mqtt_session *s, const struct mqtt_event *e) = {
-	[MQTT_E_CONNECTED] = connected, [MQTT_E_REFUSED] = refused,       [MQTT_E_LOST] = lost,
-	[MQTT_E_ACKED] = acked,         [MQTT_E_NOT_SENT] = not_sent,     [MQTT_E_SUBSCRIBED] = subscribed,
-	[MQTT_E_ARRIVED] = arrived,     [MQTT_E_DIAGNOSED] = diagnosed,   [MQTT_E_CLOSED] = closed,
+	[MQTT_E_CONNECTED] = connected, [MQTT_E_REFUSED] = refused,
+	[MQTT_E_LOST] = lost,		[MQTT_E_ACKED] = acked,
+	[MQTT_E_NOT_SENT] = not_sent,	[MQTT_E_SUBSCRIBED] = subscribed,
+	[MQTT_E_ARRIVED] = arrived,	[MQTT_E_DIAGNOSED] = diagnosed,
+	[MQTT_E_CLOSED] = NULL, /* counted */
 };
 
 /* What came before a connection was given up is no news of the present one. */
@@ -359,9 +344,11 @@ static void on_events(void *arg, unsigned ready)
 	(void)ready;
 	for (size_t i = 0; i < count; i++) {
 		s->closing -= e[i].kind == MQTT_E_CLOSED || e[i].kind == MQTT_E_DIAGNOSED;
-		if (!is_stale(s, &e[i]))
+		if (handlers[e[i].kind] && !is_stale(s, &e[i]))
 			handlers[e[i].kind](s, &e[i]);
 	}
+	if (s->phase == STOPPING && mqtt_session_is_quiet(s))
+		s->ops->closed(s->arg);
 }
 
 /* ---- life ---- */
@@ -384,12 +371,16 @@ int mqtt_session_new(struct mqtt_session **out, const struct mqtt_session_option
 {
 	struct mqtt_session *s = mqtt_grow(NULL, sizeof(*s));
 
-	*s = (struct mqtt_session){ .o = *o, .ops = ops, .arg = arg, .number = o->number,
+	*s = (struct mqtt_session){ .o = *o,
+				    .ops = ops,
+				    .arg = arg,
+				    .number = o->number,
 				    .keepalive_s = o->keys->keepalive_ms / 1000 };
 	/* Paho 1.3.12 would go through them */
 	unsetenv("http_proxy");
 	unsetenv("https_proxy");
-	if (parse_brokers(s, err) || mqtt_events_new(&s->events, err) || mqtt_worker_new(&s->worker, err))
+	if (parse_brokers(s, err) || mqtt_events_new(&s->events, err) ||
+	    mqtt_worker_new(&s->worker, err))
 		goto fail;
 	s->events_watch = gw_on_fd(o->loop, mqtt_events_fd(s->events), GW_READ, on_events, s, err);
 	s->timer = s->events_watch ? gw_on_timer(o->loop, on_timer, s, err) : NULL;
@@ -429,19 +420,19 @@ enum mqtt_send mqtt_session_send(struct mqtt_session *s, const struct mqtt_docum
 void mqtt_session_watch_status(struct mqtt_session *s)
 {
 	if (s->phase == UP && mqtt_link_subscribe(s->link, s->o.status_topic))
-		gw_log(GW_WARNING, "cannot subscribe to %s: a false status there will not be noticed",
+		gw_log(GW_WARNING,
+		       "cannot subscribe to %s: a false status there will not be noticed",
 		       s->o.status_topic);
 }
 
 void mqtt_session_stop(struct mqtt_session *s)
 {
 	enum mqtt_goodbye how = s->phase == UP ? MQTT_BYE_NORMAL : MQTT_BYE_NONE;
-	bool open = s->link != NULL;
 
 	s->phase = STOPPING;
 	gw_timer_off(s->timer);
 	close_link(s, how, false);
-	if (!open)
+	if (mqtt_session_is_quiet(s))
 		s->ops->closed(s->arg);
 }
 

@@ -34,14 +34,14 @@ struct mqtt_session_ops {
 	void (*acked)(void *arg, int token, unsigned reason);
 	/* Something was published on our own status topic. */
 	void (*status_seen)(void *arg, const char *payload, size_t size);
-	void (*closed)(void *arg); /* after mqtt_session_stop(): all is over */
+	void (*closed)(void *arg); /* after mqtt_session_stop(): all is over, quiet */
 };
 
 struct mqtt_session;
 
 int mqtt_session_new(struct mqtt_session **out, const struct mqtt_session_options *o,
 		     const struct mqtt_session_ops *ops, void *arg, struct gw_err *err);
-/* After closed(), or at any time in an emergency: then it may wait for Paho. */
+/* Waits for Paho unless it is quiet. */
 void mqtt_session_free(struct mqtt_session *s);
 
 void mqtt_session_connect(struct mqtt_session *s);

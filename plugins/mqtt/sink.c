@@ -13,16 +13,17 @@
 #include "document.h"
 #include "fleet.h"
 #include "reason.h"
+#include "refusals.h"
 #include "session.h"
 #include "sink.h"
 
 enum {
 	SECOND_US = 1000000,
 	ANSWER_EVERY_US = 10 * SECOND_US, /* a false status is put right no more often */
-	GOODBYE_US = 4500000,            /* for what is in flight at the end */
-	END_US = 4900000,                /* then without Paho's consent */
+	GOODBYE_US = 4500000,		  /* for what is in flight at the end */
+	END_US = 4900000,		  /* then without Paho's consent */
+	END_AWAY_US = SECOND_US,	  /* the same when there is no connection */
 	BATCH_MAX = 100,
-	REFUSED_TOPICS_MAX = 1000,
 };
 
 struct sink {
@@ -41,8 +42,7 @@ struct sink {
 	bool boot_known;
 	unsigned told_in_flight;
 	uint64_t told_refused;
-	char **refused;
-	size_t nrefused;
+	struct mqtt_refusals refusals;
 };
 
 /* ---- the publisher's far side ---- */
@@ -62,7 +62,8 @@ static void document_sent(void *arg)
 	mqtt_fleet_sent(((struct sink *)arg)->fleet);
 }
 
-static void ack(void *arg, unsigned device, uint64_t from, uint64_t to, enum gw_outcome o, unsigned credit)
+static void ack(void *arg, unsigned device, uint64_t from, uint64_t to, enum gw_outcome o,
+		unsigned credit)
 {
 	gw_sink_ack(((struct sink *)arg)->plugin, device, from, to, o, credit);
 }
@@ -72,28 +73,9 @@ static void ack_loss(void *arg, uint64_t id, enum gw_outcome o, unsigned credit)
 	gw_sink_ack_loss(((struct sink *)arg)->plugin, id, o, credit);
 }
 
-static bool is_news(struct sink *s, const char *topic)
-{
-	for (size_t i = 0; i < s->nrefused; i++)
-		if (!strcmp(s->refused[i], topic))
-			return false;
-	if (s->nrefused == REFUSED_TOPICS_MAX)
-		return false;
-	s->refused = mqtt_grow(s->refused, (s->nrefused + 1) * sizeof(*s->refused));
-	s->refused[s->nrefused] = mqtt_grow(NULL, strlen(topic) + 1);
-	strcpy(s->refused[s->nrefused++], topic);
-	return true;
-}
-
 static void refused(void *arg, const char *topic, unsigned reason)
 {
-	if (!is_news(arg, topic))
-		return;
-	if (reason == MQTT_R_TOO_LARGE)
-		gw_log(GW_WARNING, "a message on %s is larger than the broker takes and is given up", topic);
-	else
-		gw_log(GW_ERROR, "the broker takes nothing on %s: %s (0x%02x); the user of this gateway needs the "
-		       "right to publish there", topic, mqtt_reason(reason), reason);
+	mqtt_refusals_tell(&((struct sink *)arg)->refusals, topic, reason);
 }
 
 static void trouble(void *arg, const char *why)
@@ -102,8 +84,13 @@ static void trouble(void *arg, const char *why)
 }
 
 static const struct mqtt_publisher_ops publisher_ops = {
-	.send = do_send, .document = next_document, .document_sent = document_sent, .ack = ack,
-	.ack_loss = ack_loss, .refused = refused, .trouble = trouble,
+	.send = do_send,
+	.document = next_document,
+	.document_sent = document_sent,
+	.ack = ack,
+	.ack_loss = ack_loss,
+	.refused = refused,
+	.trouble = trouble,
 };
 
 /* ---- the session's far side ---- */
@@ -113,10 +100,11 @@ static void make_will(void *arg, uint64_t number, struct mqtt_text *out)
 	mqtt_fleet_will(((struct sink *)arg)->fleet, number, out);
 }
 
-static void tell_state(struct sink *s, enum gw_link_state state, unsigned window, const char *reason)
+static void tell_state(struct sink *s, enum gw_link_state state, unsigned window,
+		       const char *reason)
 {
-	gw_sink_state(s->plugin, state, window, mqtt_session_number(s->session), mqtt_session_broker(s->session),
-		      reason);
+	gw_sink_state(s->plugin, state, window, mqtt_session_number(s->session),
+		      mqtt_session_broker(s->session), reason);
 }
 
 static void on_state(void *arg, enum gw_link_state state, const char *reason)
@@ -170,8 +158,13 @@ static void on_closed(void *arg)
 }
 
 static const struct mqtt_session_ops session_ops = {
-	.will = make_will, .state = on_state, .up = on_up, .down = on_down, .acked = on_acked,
-	.status_seen = on_status_seen, .closed = on_closed,
+	.will = make_will,
+	.state = on_state,
+	.up = on_up,
+	.down = on_down,
+	.acked = on_acked,
+	.status_seen = on_status_seen,
+	.closed = on_closed,
 };
 
 /* ---- after each turn ---- */
@@ -236,13 +229,12 @@ static void release(struct sink *s)
 {
 	gw_watch_stop(s->timer);
 	gw_watch_stop(s->after);
-	if (mqtt_session_is_quiet(s->session)) /* else its thread still needs it, and the process ends */
+	if (mqtt_session_is_quiet(
+		    s->session)) /* else its thread still needs it, and the process ends */
 		mqtt_session_free(s->session);
 	mqtt_publisher_free(s->publisher);
 	mqtt_fleet_free(s->fleet);
-	for (size_t i = 0; i < s->nrefused; i++)
-		free(s->refused[i]);
-	free(s->refused);
+	mqtt_refusals_free(&s->refusals);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -252,7 +244,8 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int64_t next_us(const struct sink *s)
 {
-	int64_t since = mqtt_publisher_silent_since_us(s->publisher), at = mqtt_publisher_next_us(s->publisher);
+	int64_t since = mqtt_publisher_silent_since_us(s->publisher),
+		at = mqtt_publisher_next_us(s->publisher);
 
 	if (since != INT64_MAX)
 		at = earlier(at, since + s->keys->ack_timeout_ms * 1000);
@@ -296,7 +289,8 @@ static void on_timer(void *arg)
 
 /* ---- the core's calls ---- */
 
-static int configure(struct gw_plugin *p, const struct gw_sink_config *config, void **self, struct gw_err *err)
+static int configure(struct gw_plugin *p, const struct gw_sink_config *config, void **self,
+		     struct gw_err *err)
 {
 	struct sink *s = gw_arena_alloc(gw_plugin_arena(p), sizeof(*s));
 
@@ -318,7 +312,8 @@ static void take_early_layouts(struct sink *s)
 	s->nearly = 0;
 }
 
-static int start(void *self, struct gw_loop *loop, const struct gw_gateway_info *g, struct gw_err *err)
+static int start(void *self, struct gw_loop *loop, const struct gw_gateway_info *g,
+		 struct gw_err *err)
 {
 	struct sink *s = self;
 
@@ -327,9 +322,12 @@ static int start(void *self, struct gw_loop *loop, const struct gw_gateway_info 
 	const char *id = s->keys->client_id ? s->keys->client_id : mqtt_fleet_gateway(s->fleet)->id;
 	s->publisher = mqtt_publisher_new(&publisher_ops, s);
 	if (mqtt_session_new(&s->session,
-			     &(struct mqtt_session_options){ .loop = loop, .keys = s->keys, .client_id = id,
-							     .status_topic = mqtt_fleet_status_topic(s->fleet),
-							     .number = g->session },
+			     &(struct mqtt_session_options){
+				     .loop = loop,
+				     .keys = s->keys,
+				     .client_id = id,
+				     .status_topic = mqtt_fleet_status_topic(s->fleet),
+				     .number = g->session },
 			     &session_ops, s, err))
 		return -1;
 	s->timer = gw_on_timer(loop, on_timer, s, err);
@@ -355,8 +353,8 @@ static void take_layout(void *self, struct gw_layout *l)
 	mqtt_publisher_wake(s->publisher);
 }
 
-static void take_device_state(void *self, const struct gw_layout *current, enum gw_device_state state, int64_t ts_ms,
-			      const char *reason)
+static void take_device_state(void *self, const struct gw_layout *current,
+			      enum gw_device_state state, int64_t ts_ms, const char *reason)
 {
 	struct sink *s = self;
 
@@ -390,10 +388,11 @@ static void take_readings(void *self, bool live, const struct gw_layout *const *
 		s->boot = readings[0]->boot;
 		s->boot_known = true;
 	}
-	mqtt_publisher_readings(s->publisher,
-				&(struct mqtt_batch){ live, layouts, topics, readings, count,
-						      s->boot_known ? mqtt_fleet_gateway(s->fleet)->boot : NULL,
-						      s->boot });
+	mqtt_publisher_readings(
+		s->publisher,
+		&(struct mqtt_batch){ live, layouts, topics, readings, count,
+				      s->boot_known ? mqtt_fleet_gateway(s->fleet)->boot : NULL,
+				      s->boot });
 }
 
 static void take_loss(void *self, const struct gw_layout *current, const struct gw_loss *loss)
@@ -438,7 +437,7 @@ static void stop(void *self)
 	s->stopping = true;
 	s->answer_at_us = INT64_MAX;
 	s->goodbye_at_us = now + GOODBYE_US;
-	s->end_at_us = now + END_US;
+	s->end_at_us = now + (s->up ? END_US : END_AWAY_US);
 	mqtt_fleet_stopping(s->fleet);
 	mqtt_publisher_drain(s->publisher);
 	if (s->up)
@@ -446,8 +445,18 @@ static void stop(void *self)
 }
 
 const struct gw_sink_plugin mqtt_sink = {
-	.name = "mqtt", .version = GW_VERSION, .help = "Publishes readings as JSON to an MQTT broker.",
-	.sink = &mqtt_table, .configure = configure, .start = start, .layout = take_layout,
-	.device_state = take_device_state, .device_gone = take_device_gone, .readings = take_readings,
-	.loss = take_loss, .progress = take_progress, .health = take_health, .stop = stop,
+	.name = "mqtt",
+	.version = GW_VERSION,
+	.help = "Publishes readings as JSON to an MQTT broker.",
+	.sink = &mqtt_table,
+	.configure = configure,
+	.start = start,
+	.layout = take_layout,
+	.device_state = take_device_state,
+	.device_gone = take_device_gone,
+	.readings = take_readings,
+	.loss = take_loss,
+	.progress = take_progress,
+	.health = take_health,
+	.stop = stop,
 };

@@ -33,21 +33,24 @@ static int check_levels(const char *text, struct gw_err *err)
 	if (!n)
 		return gw_err_set(err, GW_EINPUT, "is empty");
 	if (text[0] == '$')
-		return gw_err_set(err, GW_EINPUT, "'%s' begins with $, which belongs to the broker", text);
+		return gw_err_set(err, GW_EINPUT, "'%s' begins with $, which belongs to the broker",
+				  text);
 	if (text[0] == '/' || text[n - 1] == '/' || strstr(text, "//"))
 		return gw_err_set(err, GW_EINPUT, "'%s' has an empty level", text);
 	size_t bad = strcspn(text, "+#. \t");
 	if (text[bad])
-		return gw_err_set(err, GW_EINPUT,
-				  "'%s' has '%c' in it; not allowed in a topic here: + # . and blanks", text,
-				  text[bad]);
+		return gw_err_set(
+			err, GW_EINPUT,
+			"'%s' has '%c' in it; not allowed in a topic here: + # . and blanks", text,
+			text[bad]);
 	return 0;
 }
 
 int mqtt_root_check(const char *root, struct gw_err *err)
 {
 	if (strpbrk(root, "{}"))
-		return gw_err_set(err, GW_EINPUT, "'%s': placeholders belong in `topic`, not in `root`", root);
+		return gw_err_set(err, GW_EINPUT,
+				  "'%s': placeholders belong in `topic`, not in `root`", root);
 	return check_levels(root, err);
 }
 
@@ -58,12 +61,14 @@ static int check_placeholders(const char *text, struct gw_err *err)
 		size_t n = *p == '{' ? strcspn(p + 1, "{}") : 0;
 
 		if (*p == '}' || p[n + 1] != '}')
-			return gw_err_set(err, GW_EINPUT, "'%s' has a brace without its partner", text);
+			return gw_err_set(err, GW_EINPUT, "'%s' has a brace without its partner",
+					  text);
 		if (!find(p + 1, n))
-			return gw_err_set(err, GW_EINPUT,
-					  "{%.*s} is unknown; allowed are {root} {gateway} {device} "
-					  "{province} {site} {domain}",
-					  (int)n, p + 1);
+			return gw_err_set(
+				err, GW_EINPUT,
+				"{%.*s} is unknown; allowed are {root} {gateway} {device} "
+				"{province} {site} {domain}",
+				(int)n, p + 1);
 		p += n + 2;
 	}
 	return 0;
@@ -77,11 +82,14 @@ int mqtt_template_check(const char *text, struct gw_err *err)
 	if (check_levels(text, err) || check_placeholders(text, err))
 		return -1;
 	if (!strstr(text, "{gateway}"))
-		return gw_err_set(err, GW_EINPUT,
-				  "'%s' must contain {gateway}, or gateways would overwrite each other", text);
+		return gw_err_set(
+			err, GW_EINPUT,
+			"'%s' must contain {gateway}, or gateways would overwrite each other",
+			text);
 	if (n < sizeof(last) - 1 || strcmp(text + n - (sizeof(last) - 1), last) != 0)
-		return gw_err_set(err, GW_EINPUT,
-				  "'%s' must end in {device}, or devices would overwrite each other", text);
+		return gw_err_set(
+			err, GW_EINPUT,
+			"'%s' must end in {device}, or devices would overwrite each other", text);
 	return 0;
 }
 
@@ -113,7 +121,8 @@ static int put(struct out *o, const char *s, size_t n, bool one_level)
 	return 0;
 }
 
-int mqtt_topic_device(const char *text, const struct mqtt_names *names, char *out, struct gw_err *err)
+int mqtt_topic_device(const char *text, const struct mqtt_names *names, char *out,
+		      struct gw_err *err)
 {
 	struct out o = { out, 0 };
 	int rc = 0;
@@ -130,10 +139,12 @@ int mqtt_topic_device(const char *text, const struct mqtt_names *names, char *ou
 		const struct placeholder *p = find(text + 1, n - 1);
 		const char *v = p ? value_of(p, names) : NULL;
 		if (!v)
-			return gw_err_set(err, GW_EINPUT, "topic: {%.*s} is used, but %s is not set",
-					  (int)n - 1, text + 1, p ? p->key : "it");
+			return gw_err_set(err, GW_EINPUT,
+					  "topic: {%.*s} is used, but %s is not set", (int)n - 1,
+					  text + 1, p ? p->key : "it");
 		rc = put(&o, v, strlen(v), strcmp(p->name, "root") != 0);
 		text += n + 1;
 	}
-	return rc ? gw_err_set(err, GW_EINPUT, "topic: longer than %d bytes", MQTT_TOPIC_MAX - 1) : 0;
+	return rc ? gw_err_set(err, GW_EINPUT, "topic: longer than %d bytes", MQTT_TOPIC_MAX - 1)
+		  : 0;
 }

@@ -29,6 +29,7 @@ int mqtt_template_check(const char *text, struct gw_err *err);
  * An empty domain becomes "other"; any other name that the template uses and that
  * is not set is an error.
  */
-int mqtt_topic_device(const char *text, const struct mqtt_names *names, char *out, struct gw_err *err);
+int mqtt_topic_device(const char *text, const struct mqtt_names *names, char *out,
+		      struct gw_err *err);
 
 #endif
