@@ -288,7 +288,7 @@ static struct gw_reading *hundred_values(struct maker *m)
 {
 	for (unsigned i = 0; i < 100; i++)
 		maker_f64(m, i, i % 2 ? GW_F32 : GW_F64, GW_GOOD,
-			  i % 2 ? (double)(float)(230.1 + i) : 0.1 * (2301 + i));
+			  i % 2 ? (double)(float)(230.1 + i) : (2301 + i) / 10.0);
 	return maker_done(m, 1763760000124, 1763760000123);
 }
 
