@@ -156,8 +156,9 @@ void gw_store_visit(struct gw_store *st, const struct gw_store_visitor *v);
  * number.  About 1 MiB a commit keeps the WAL within its limit; more is allowed.
  * After an error hand the same in again: what had reached the disk after all is
  * taken back first, nothing is doubled.  Errors: GW_EFULL all that is left is
- * due (give some up); GW_ENOENT the file was removed or replaced (restart);
- * GW_EIO with .sys (ENOSPC: the disk is full, the reserve was released).
+ * due (give some up; .sys ENOSPC: it is the disk that is full, the reserve was
+ * released and the file may not grow until there is room for a reserve again);
+ * GW_ENOENT the file was removed or replaced (restart); GW_EIO with .sys.
  */
 struct gw_due_row {
 	uint16_t sink, device;

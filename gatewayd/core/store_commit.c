@@ -146,12 +146,12 @@ static int put_devices(struct gw_db *d, struct gw_commit_work *w)
 /* SQLite's own bound is of no use when the file was larger once. */
 static int measure(struct gw_db *d, struct gw_commit_work *w)
 {
-	uint64_t used = 0;
+	uint64_t used = 0, ceiling = gw_db_ceiling(d);
 	int rc = gw_db_pages(d, &used);
 
 	w->result.bytes = used * GW_BUFFER_PAGE;
-	w->result.free_bytes = used < d->max_pages ? (d->max_pages - used) * GW_BUFFER_PAGE : 0;
-	return rc == SQLITE_OK && used > d->max_pages && w->c.nreadings ? SQLITE_FULL : rc;
+	w->result.free_bytes = used < ceiling ? (ceiling - used) * GW_BUFFER_PAGE : 0;
+	return rc == SQLITE_OK && used > ceiling && w->c.nreadings ? SQLITE_FULL : rc;
 }
 
 static int find_oldest(struct gw_db *d, struct gw_commit_work *w)
@@ -252,25 +252,46 @@ static bool disk_is_full(const struct gw_db *d, const struct gw_commit_work *w)
 	return gw_disk_is_full(d->path, pages_wanted(w) * GW_BUFFER_PAGE);
 }
 
-/* A full disk cannot give more pages than the file has; our own bound can. */
+/* The reserve is for deletes, checkpoints and books: from now on the file lives on the pages it has. */
+static int live_within(struct gw_db *d)
+{
+	uint64_t pages;
+	int rc = gw_db_number(d, GW_SQL_PAGES, &pages);
+
+	gw_reserve_release(d);
+	if (rc == SQLITE_OK)
+		gw_db_stop_growth(d, pages);
+	sqlite3_wal_checkpoint_v2(d->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL); /* room in the WAL */
+	return rc;
+}
+
 static int attempt_harder(struct gw_db *d, struct gw_commit_work *w)
 {
-	uint64_t pages = d->max_pages;
-	int rc = SQLITE_OK;
+	int rc = !d->disk_pages && disk_is_full(d, w) ? live_within(d) : SQLITE_OK;
 
-	if (disk_is_full(d, w)) {
-		gw_reserve_release(d);
-		rc = gw_db_number(d, GW_SQL_PAGES, &pages);
-	}
-	w->ceiling = pages < d->max_pages ? pages : d->max_pages;
+	w->ceiling = gw_db_ceiling(d);
 	return rc == SQLITE_OK ? attempt(d, w) : rc;
 }
 
-static int explain(struct gw_db *d, const struct gw_commit_work *w, int rc, struct gw_err *err)
+static void end_of_shortage(struct gw_db *d)
 {
-	if (!gw_db_rc_is(rc, SQLITE_FULL) || disk_is_full(d, w))
-		return gw_db_err(d, rc, "commit", err);
-	return gw_err_set(err, GW_EFULL, "buffer %s is full: all that it holds still waits for a sink", d->path);
+	gw_reserve_make(d);
+	if (d->reserve && d->disk_pages)
+		gw_db_stop_growth(d, 0);
+}
+
+static void explain(struct gw_db *d, int rc, struct gw_err *err)
+{
+	static const char waiting[] = "all that it holds still waits for a sink";
+
+	if (!gw_db_rc_is(rc, SQLITE_FULL)) {
+		gw_db_err(d, rc, "commit", err);
+	} else if (d->disk_pages) {
+		gw_err_set(err, GW_EFULL, "buffer %s: the disk is full and %s", d->path, waiting);
+		err->sys = ENOSPC;
+	} else {
+		gw_err_set(err, GW_EFULL, "buffer %s is full: %s", d->path, waiting);
+	}
 }
 
 void gw_db_commit(struct gw_db *d, struct gw_commit_work *w)
@@ -286,10 +307,10 @@ void gw_db_commit(struct gw_db *d, struct gw_commit_work *w)
 	if (gw_db_rc_is(rc, SQLITE_FULL))
 		rc = attempt_harder(d, w);
 	if (rc == SQLITE_OK) {
-		gw_reserve_make(d);
+		end_of_shortage(d);
 	} else {
 		swap_due(d, w);
-		explain(d, w, rc, &w->err);
+		explain(d, rc, &w->err);
 		w->result.err = &w->err;
 		gw_db_judge(d, rc);
 	}

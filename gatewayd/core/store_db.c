@@ -107,7 +107,10 @@ int gw_db_run(struct gw_db *d, enum gw_statement s, const char *letters, ...)
 	va_start(ap, letters);
 	bind(d->stmt[s], letters, ap);
 	va_end(ap);
+	errno = 0;
 	rc = sqlite3_step(d->stmt[s]);
+	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
+		d->step_errno = errno;
 	sqlite3_reset(d->stmt[s]);
 	return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
@@ -140,12 +143,22 @@ bool gw_db_rc_is(int rc, int primary)
 	return (rc & 0xff) == primary;
 }
 
+/* sqlite3_system_errno() knows nothing of a COMMIT that failed. */
+static int system_error(const struct gw_db *d, int rc)
+{
+	int sys;
+
+	if (gw_db_rc_is(rc, SQLITE_FULL))
+		return ENOSPC;
+	if (!d->sql || (!gw_db_rc_is(rc, SQLITE_IOERR) && !gw_db_rc_is(rc, SQLITE_CANTOPEN)))
+		return 0;
+	sys = sqlite3_system_errno(d->sql);
+	return sys ? sys : d->step_errno;
+}
+
 int gw_db_err(struct gw_db *d, int rc, const char *what, struct gw_err *err)
 {
-	int sys = gw_db_rc_is(rc, SQLITE_FULL)					     ? ENOSPC :
-		  d->sql && (gw_db_rc_is(rc, SQLITE_IOERR) || gw_db_rc_is(rc, SQLITE_CANTOPEN)) ?
-									       sqlite3_system_errno(d->sql) :
-									       0;
+	int sys = system_error(d, rc);
 
 	if (sys)
 		return gw_err_sys(err, sys, "buffer %s: cannot %s", d->path, what);

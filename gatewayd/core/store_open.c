@@ -39,6 +39,11 @@ static void set_sizes(struct gw_db *d, uint64_t max_size)
 	d->max_pages = (max_size - d->wal_room - d->reserve_size) / GW_BUFFER_PAGE;
 }
 
+uint64_t gw_db_ceiling(const struct gw_db *d)
+{
+	return d->disk_pages ? smaller(d->disk_pages, d->max_pages) : d->max_pages;
+}
+
 static int set_before_tables(struct gw_db *d)
 {
 	char text[256];
@@ -60,16 +65,23 @@ static int set_after_tables(struct gw_db *d)
 		 "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=%llu; PRAGMA journal_size_limit=%llu;"
 		 "PRAGMA max_page_count=%llu",
 		 (unsigned long long)checkpoint, (unsigned long long)d->wal_room / 2,
-		 (unsigned long long)d->max_pages);
+		 (unsigned long long)gw_db_ceiling(d));
 	return sqlite3_exec(d->sql, text, NULL, NULL, NULL);
 }
 
 void gw_db_limit(struct gw_db *d, uint64_t max_size, int64_t history_ms)
 {
-	set_sizes(d, max_size);
+	set_sizes(d, max_size < MIB ? MIB : max_size);
 	d->history_ms = history_ms;
+	d->reserve_tried_ms = 0; /* its size may be another now */
 	if (d->sql)
 		set_after_tables(d);
+}
+
+void gw_db_stop_growth(struct gw_db *d, uint64_t pages)
+{
+	d->disk_pages = pages;
+	set_after_tables(d);
 }
 
 static int connect_to(struct gw_db *d, int flags)

@@ -83,9 +83,11 @@ struct gw_db {
 	dev_t file_device; /* of the database file: is it still there? */
 	ino_t file_inode;
 	uint64_t max_pages, wal_room, reserve_size;
+	uint64_t disk_pages; /* the disk is full and the reserve is spent: the file may not grow beyond; 0: it may */
 	int64_t history_ms, build_ms;
 	bool reserve; /* <path>.reserve is there */
 	int64_t reserve_tried_ms;
+	int step_errno; /* of the statement that failed last */
 	bool purge_off; /* a page in the purge's way is damaged */
 
 	struct gw_device_row *device; /* by number */
@@ -120,6 +122,9 @@ int gw_db_open(struct gw_db **out, const struct gw_store_options *opts, struct g
 void gw_db_close(struct gw_db *d); /* exact bounds to .seq first */
 /* Other limits from now on. */
 void gw_db_limit(struct gw_db *d, uint64_t max_size, int64_t history_ms);
+/* pages 0: up to max_size again. */
+void gw_db_stop_growth(struct gw_db *d, uint64_t pages);
+uint64_t gw_db_ceiling(const struct gw_db *d); /* pages */
 /* Before each request: opens again what an error had closed. */
 int gw_db_ready(struct gw_db *d, struct gw_err *err);
 /* After an error: is the connection still to be trusted?  Closes it if not. */

@@ -125,7 +125,7 @@ static int make_room(struct gw_db *d, uint64_t target, size_t limit)
 
 int gw_db_purge(struct gw_db *d, uint64_t ceiling, uint64_t need)
 {
-	uint64_t used = 0, crowded = d->max_pages / 10 * 9;
+	uint64_t used = 0, crowded = gw_db_ceiling(d) / 10 * 9;
 	size_t looked_at = 0;
 	int rc = gw_db_pages(d, &used);
 
