@@ -117,8 +117,8 @@ static void on_exit_of_child(void *arg, pid_t pid, int status)
 			 strsignal(WTERMSIG(status)));
 	else
 		snprintf(text, sizeof(text), "ended with exit code %d", WEXITSTATUS(status));
-	if (!*c->status.reason)
-		set_reason(c, text);
+	if (!*c->status.reason || c->hung_up)
+		set_reason(c, text); /* how it ended says more than that its link closed */
 	c->status.pid = 0;
 	gw_child_link_drain(c); /* last words */
 	step(c, GW_EV_EXIT);

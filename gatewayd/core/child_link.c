@@ -213,6 +213,7 @@ static bool read_once(struct gw_child *c, int *count)
 	int n = *count = gw_receive(c->o.receiver, c->link, &err);
 
 	if (n < 0) {
+		c->hung_up = err.sys == 0 && !*c->status.reason;
 		gw_child_fault(c, err.sys ? err.msg : "closed its link");
 		return false;
 	}
@@ -329,7 +330,7 @@ void gw_child_link_open(struct gw_child *c, int link, int log)
 
 	c->link = link;
 	c->log = log;
-	c->greeted = c->ready = c->full = false;
+	c->greeted = c->ready = c->full = c->hung_up = false;
 	c->stream_at = UINT64_MAX;
 	fcntl(log, F_SETFL, O_NONBLOCK);
 	c->link_watch = gw_on_fd(c->o.loop, link, GW_READ, on_link, c, &err);

@@ -17,7 +17,7 @@ struct gw_child {
 	struct gw_watch *child_watch, *timer, *heartbeat;
 	int link, log;
 	struct gw_watch *link_watch, *log_watch;
-	bool greeted;
+	bool greeted, hung_up; /* hung up: its end of the link closed, its process has not ended yet */
 	struct gw_described *described;
 	uint32_t ping, pong;
 

@@ -311,15 +311,7 @@ static void reloaded(void *arg, const struct gw_plan *p)
 		return;
 	}
 	d->control->reloading = NULL;
-	if (json_array_size(problems) == 0) {
-		gw_client_answer(c, json_pack("{s:o}", "problems", problems));
-		return;
-	}
-	gw_client_event(c, json_pack("{s:O}", "problems", problems));
-	gw_client_refuse(c, 1, "nothing was changed: %zu problem%s: %s", json_array_size(problems),
-			 json_array_size(problems) == 1 ? "" : "s",
-			 json_string_value(json_array_get(problems, 0)));
-	json_decref(problems);
+	gw_client_answer(c, json_pack("{s:o}", "problems", problems));
 }
 
 static void reload(struct gw_client *c, const char *const *args, size_t nargs)

@@ -112,8 +112,10 @@ static void go_on_stopping(struct gw_daemon *d)
 		d->sinks_told = true;
 		for (size_t i = 0; i < d->nsinks; i++)
 			gw_sink_tell_progress(d->sinks[i]);
-		for (size_t i = 0; i < d->nsinks; i++)
+		for (size_t i = 0; i < d->nsinks; i++) {
+			gw_sink_pump(d->sinks[i]); /* the last readings go before the goodbye */
 			gw_child_stop(d->sinks[i]->child);
+		}
 	}
 	for (size_t i = 0; i < d->nsinks; i++)
 		if (!all_down(d->sinks[i]->child))
