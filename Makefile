@@ -158,8 +158,8 @@ format:
 
 # ---- documents made from the tables ----
 GENERATED := conf/gatewayd.yaml docs/configuration.md docs/plugin-protocol.md docs/gatewayd.schema.json \
-	docs/gatewayctl.1
-$(B)/document: $(B)/obj/tests/document/main.o $(B)/libcore.a $(B)/libmodbus.a $(B)/libmqtt.a $(B)/libbase.a
+	docs/gatewayd.8 docs/gatewayctl.1 docs/gatewayctl.bash
+$(B)/document: $(call objects,$(wildcard tests/document/*.c)) $(B)/libcore.a $(B)/libmodbus.a $(B)/libmqtt.a $(B)/libbase.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_core) $(LIBS_modbus) $(LIBS_mqtt) $(LIBS_base)
 .PHONY: generated generated-check
 generated: $(B)/document $(B)/gatewayctl
@@ -170,25 +170,33 @@ generated-check: $(B)/document $(B)/gatewayctl
 		{ echo "$$f is stale: run 'make generated'"; exit 1; }; done
 
 # ---- install ----
+# make install B=... installs what that folder holds; DESTDIR may be any, the programs find
+# their plugins and profiles relative to themselves
 LIBDIR := $(PREFIX)/lib
+SHARE := $(PREFIX)/share
 .PHONY: install
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBDIR)/gatewayd/plugins \
-		$(DESTDIR)$(PREFIX)/include/gatewayd $(DESTDIR)$(LIBDIR)/pkgconfig \
-		$(DESTDIR)$(PREFIX)/share/gatewayd $(DESTDIR)$(PREFIX)/share/man/man1 \
-		$(DESTDIR)$(LIBDIR)/systemd/system $(DESTDIR)$(LIBDIR)/sysusers.d $(DESTDIR)/etc/gatewayd
-	install -m 755 $(B)/gatewayd $(DESTDIR)$(PREFIX)/bin/gatewayd
-	install -m 755 $(B)/gatewayctl $(DESTDIR)$(PREFIX)/bin/gatewayctl
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(LIBDIR)/gatewayd/plugins $(LIBDIR)/pkgconfig \
+		$(LIBDIR)/systemd/system $(LIBDIR)/sysusers.d $(PREFIX)/include/gatewayd \
+		$(SHARE)/gatewayd/profiles $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/doc/gatewayd/docs \
+		$(SHARE)/doc/gatewayd/conf $(SHARE)/bash-completion/completions /etc/gatewayd)
+	install -m 755 $(B)/gatewayd $(B)/gatewayctl $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(PLUGINS:%=$(B)/plugins/%) $(DESTDIR)$(LIBDIR)/gatewayd/plugins
 	install -m 644 include/gatewayd/*.h $(DESTDIR)$(PREFIX)/include/gatewayd
 	install -m 644 $(B)/libbase.a $(DESTDIR)$(LIBDIR)/libgatewayd.a
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' include/gatewayd.pc.in \
-		> $(DESTDIR)$(LIBDIR)/pkgconfig/gatewayd.pc
-	install -m 644 docs/gatewayctl.1 $(DESTDIR)$(PREFIX)/share/man/man1
+		> $(DESTDIR)$(LIBDIR)/pkgconfig/gatewayd-plugin.pc
+	$(if $(wildcard conf/profiles/*.yaml),install -m 644 conf/profiles/*.yaml $(DESTDIR)$(SHARE)/gatewayd/profiles)
+	install -m 644 docs/gatewayctl.1 $(DESTDIR)$(SHARE)/man/man1
+	install -m 644 docs/gatewayd.8 $(DESTDIR)$(SHARE)/man/man8
+	install -m 644 docs/gatewayctl.bash $(DESTDIR)$(SHARE)/bash-completion/completions/gatewayctl
+	install -m 644 README.md README.vi.md $(DESTDIR)$(SHARE)/doc/gatewayd
+	install -m 644 $(wildcard docs/*.md) docs/gatewayd.schema.json $(DESTDIR)$(SHARE)/doc/gatewayd/docs
+	install -m 644 conf/gatewayd.yaml conf/demo.yaml $(DESTDIR)$(SHARE)/doc/gatewayd/conf
 	sed -e 's|@PREFIX@|$(PREFIX)|' systemd/gatewayd.service > $(DESTDIR)$(LIBDIR)/systemd/system/gatewayd.service
 	install -m 644 systemd/gatewayd.sysusers $(DESTDIR)$(LIBDIR)/sysusers.d/gatewayd.conf
 	test -e $(DESTDIR)/etc/gatewayd/gatewayd.yaml || \
-		install -m 640 conf/gatewayd.yaml $(DESTDIR)/etc/gatewayd/gatewayd.yaml
+		install -m 644 conf/gatewayd.yaml $(DESTDIR)/etc/gatewayd/gatewayd.yaml
 
 .PHONY: help
 help:

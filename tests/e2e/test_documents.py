@@ -1,0 +1,119 @@
+"""Generated documents: the sample works as it stands and key by key; a stale file is noticed."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import BUILD, ROOT, program  # noqa: E402
+
+SAMPLE = os.path.join(ROOT, "conf/gatewayd.yaml")
+KEY = re.compile(r"^( *)#([a-z_]+):( .*)?$")
+# keys that stand for another one, or that this release refuses, and what people are told
+REFUSED = {
+    "reference": "`address` is given too; one of them is enough",
+    "commands": "commands over MQTT are not available yet; leave this key out",
+    "length": "only a string has a length; a u16 takes 1 register",
+}
+TOGETHER = {"cert": {"key"}, "key": {"cert"}, "password_file": {"username"}, "max_silence": {"deadband"}}
+
+
+def indent(line):
+    return len(line) - len(line.lstrip(" "))
+
+
+def blocks(lines):
+    """(first line, line behind, key) of each commented key; a section comes with all it holds."""
+    i = 0
+    while i < len(lines):
+        m, end = KEY.match(lines[i]), i + 1
+        if m and not m.group(3):
+            while end < len(lines) and (not lines[end].strip() or indent(lines[end]) > len(m.group(1))):
+                end += 1
+        if m:
+            yield i, end, m.group(2)
+        i = end
+
+
+def uncommented(lines, wanted):
+    text = [KEY.sub(r"\1\2:\3", line) if i in wanted else line for i, line in enumerate(lines)]
+    return "\n".join(text)
+
+
+class Documents(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="gw-", dir="/tmp")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def check(self, text):
+        path = os.path.join(self.folder, "gatewayd.yaml")
+        with open(path, "w") as f:
+            f.write(text)
+        r = subprocess.run([program("gatewayd"), "-c", path, "--check"], capture_output=True, text=True,
+                           timeout=20)
+        return r.returncode, r.stdout + r.stderr
+
+    def lines(self):
+        with open(SAMPLE) as f:
+            return f.read().replace("/usr/lib/gatewayd/plugins", os.path.join(BUILD, "plugins")).splitlines()
+
+    def test_the_sample_passes_its_check_as_it_stands(self):
+        code, out = self.check("\n".join(self.lines()))
+        self.assertEqual(code, 0, out)
+        self.assertRegex(out, r"^\S+/gatewayd.yaml: OK, the buffer holds an outage of about \d+d\n$")
+
+    def test_every_key_of_the_sample_may_lose_its_comment_sign(self):
+        lines = self.lines()
+        where = {name: range(i, end) for i, end, name in blocks(lines)}
+        count = 0
+        for i, end, name in blocks(lines):
+            wanted = set(range(i, end)).union(*(where[n] for n in TOGETHER.get(name, ())))
+            code, out = self.check(uncommented(lines, wanted))
+            count += 1
+            if name in REFUSED:
+                self.assertEqual((code, out.strip().split(name + ": ", 1)[-1]), (1, REFUSED[name]), name)
+            elif name == "profile" and code:  # whether it is found depends on the folder of the build
+                self.assertIn("there is no profile 'eastron-sdm630' in ", out)
+            else:
+                self.assertEqual(code, 0, name + ": " + out)
+        self.assertGreater(count, 50)
+
+    def test_the_schema_names_every_key_of_the_sample(self):
+        with open(os.path.join(ROOT, "docs/gatewayd.schema.json")) as f:
+            text = f.read()
+        json.loads(text)
+        for _, _, name in blocks(self.lines()):
+            self.assertIn('"%s": {' % name, text)
+
+    def test_a_stale_file_fails_the_build_with_its_name(self):
+        """The Makefile's own rule, over a copy of the tree's documents with one byte changed."""
+        tree = os.path.join(self.folder, "tree")
+        for name in ("Makefile", "conf", "docs", "tests/document", "gatewayd", "plugins", "include"):
+            target = os.path.join(tree, name)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            (shutil.copytree if os.path.isdir(os.path.join(ROOT, name)) else shutil.copy)(
+                os.path.join(ROOT, name), target)
+        built = os.path.join(self.folder, "built")
+        os.mkdir(built)
+        os.symlink(program("gatewayctl"), os.path.join(built, "gatewayctl"))
+        os.symlink(program("document"), os.path.join(built, "document"))
+        # programs that are there count as made: -o keeps make from compiling in the copy
+        argv = ["make", "-C", tree, "B=" + built, "-o", built + "/document", "-o", built + "/gatewayctl",
+                "generated-check"]
+        env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "B"}
+        good = subprocess.run(argv, capture_output=True, text=True, env=env)
+        self.assertEqual(good.returncode, 0, good.stdout + good.stderr)
+        with open(os.path.join(tree, "docs/configuration.md"), "a") as f:
+            f.write(" ")
+        stale = subprocess.run(argv, capture_output=True, text=True, env=env)
+        self.assertNotEqual(stale.returncode, 0)
+        self.assertIn("docs/configuration.md is stale: run 'make generated'", stale.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
