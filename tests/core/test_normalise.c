@@ -482,6 +482,25 @@ static void full_does_not_repeat_an_offline_but_is_kept_for_the_answer(void **st
 	gw_normaliser_free(nm);
 }
 
+static void a_full_that_met_silence_also_says_what_stays_silent(void **state)
+{
+	const struct gw_point_spec spec = { .kind = GW_U64, ONE, .has_deadband = true, .deadband = D(5, 0),
+					    .max_silence_ms = 60000 };
+	const struct gw_point_spec specs[] = { spec, spec };
+	const struct entry dead[] = { { 0, GW_NONE, GW_TIMEOUT, 0, NULL }, { 1, GW_NONE, GW_TIMEOUT, 0, NULL } };
+	const struct entry half[] = { { 0, GW_NONE, GW_TIMEOUT, 0, NULL }, { 1, GW_U64, 0, 8, NULL } };
+	struct gw_normaliser *nm = make(specs, 2);
+	union block b;
+
+	(void)state;
+	assert_int_equal(gw_normalise(nm, build(&b, 0, dead, 2), false), GW_SAY);
+	assert_int_equal(gw_normalise(nm, build(&b, 1, dead, 2), true), GW_NOTHING);
+	assert_int_equal(gw_normalise(nm, build(&b, 2, half, 2), false), GW_SAY);
+	assert_int_equal(b.r.count, 2);
+	assert_int_equal(gw_normalise(nm, build(&b, 3, half, 2), false), GW_NOTHING);
+	gw_normaliser_free(nm);
+}
+
 static void a_lost_plugin_makes_all_unknown_and_the_next_reading_full(void **state)
 {
 	const struct gw_point_spec spec = { .kind = GW_U64, ONE, .has_deadband = true, .deadband = D(5, 0),
@@ -638,6 +657,7 @@ int main(void)
 		cmocka_unit_test(a_silent_device_is_said_once_for_each_reason),
 		cmocka_unit_test(offline_carries_every_reason_and_the_answer_after_it_is_full),
 		cmocka_unit_test(full_does_not_repeat_an_offline_but_is_kept_for_the_answer),
+		cmocka_unit_test(a_full_that_met_silence_also_says_what_stays_silent),
 		cmocka_unit_test(a_lost_plugin_makes_all_unknown_and_the_next_reading_full),
 		cmocka_unit_test(a_reading_that_lies_changes_nothing),
 		cmocka_unit_test(a_reason_from_the_source_stands_and_takes_the_value_away),

@@ -144,6 +144,34 @@ static void a_result_beside_the_middle_is_rounded_once(void **state)
 	assert_true(gw_line_float(&down, 1 + 0x1p-24, GW_SINGLE) == 1);
 }
 
+/* Found by search: the double nearest to each exact result is the middle of two
+ * float32, but the exact result lies on the side that ties-to-even does not take. */
+static void a_double_that_falls_into_the_middle_does_not_decide(void **state)
+{
+	const struct gw_line quotient = gw_line_make(D(228069957, 14), D(0, 0));
+	const struct gw_line product = gw_line_make(D(74055479680040961, 0), D(0, 0));
+	const struct gw_line tiny = gw_line_make(D(32548844, 16), D(0, 0));
+
+	(void)state;
+	assert_true(gw_line_float(&quotient, 354713, GW_SINGLE) == (double)strtof("80899378657341e-14", NULL));
+	assert_true(gw_line_float(&product, 1, GW_SINGLE) == (double)strtof("74055479680040961", NULL));
+	assert_true(gw_line_float(&tiny, ldexp(15275629, -127), GW_SINGLE) == ldexp(208543, -149));
+}
+
+/* 1.5 times an odd number of 53 bits is the middle of two doubles; one part in 10^76 decides. */
+static void the_smallest_remainder_decides_a_tie(void **state)
+{
+	const struct gw_line above = gw_line_make(D(15, 1), D(1, 0)), below = gw_line_make(D(15, 1), D(-1, 0));
+
+	(void)state;
+	for (int odd = 1; odd < 100; odd += 2) {
+		double raw = ldexp(0x1p52 + odd, 200), low = 0x1p52 * 1.5 + (3 * odd - 1) / 2;
+
+		assert_true(gw_line_float(&below, raw, GW_DOUBLE) == ldexp(low, 200));
+		assert_true(gw_line_float(&above, raw, GW_DOUBLE) == ldexp(low + 1, 200));
+	}
+}
+
 /* Quotients of float32 by powers of ten, every one of which has a float32 nearest to it. */
 static void float32_by_powers_of_ten_reads_like_its_text(void **state)
 {
@@ -168,6 +196,8 @@ int main(void)
 		cmocka_unit_test(floats_are_rounded_once_as_by_exact_arithmetic),
 		cmocka_unit_test(decimals_have_floors_ceilings_and_steps),
 		cmocka_unit_test(a_result_beside_the_middle_is_rounded_once),
+		cmocka_unit_test(a_double_that_falls_into_the_middle_does_not_decide),
+		cmocka_unit_test(the_smallest_remainder_decides_a_tie),
 		cmocka_unit_test(float32_by_powers_of_ten_reads_like_its_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
