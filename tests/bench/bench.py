@@ -88,6 +88,8 @@ def run_gatewayd(devices, values, interval_ms, seconds, buffer=None):
             w.start()
             wait_until(lambda: counter.totals()[0] >= 2 * devices, 30, "two readings of each device", every=0.2)
             pids = family(w.daemon.pid)
+            if len(pids) < 3:  # daemon, source, sink: less would make it look cheap
+                raise AssertionError("only %d processes of gatewayd were found" % len(pids))
             late = overruns(w)
             sampler.on = True
             m = window(w, pids, counter, seconds)
