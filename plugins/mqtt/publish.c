@@ -92,14 +92,13 @@ static void forget(struct mqtt_publisher *p, struct mqtt_message *m)
 
 void mqtt_publisher_drain(struct mqtt_publisher *p)
 {
-	while (p->head)
-		forget(p, pop_front(p));
 	p->drain = true;
 }
 
 void mqtt_publisher_close(struct mqtt_publisher *p)
 {
-	mqtt_publisher_drain(p);
+	while (p->head)
+		forget(p, pop_front(p));
 	for (unsigned i = 0; i < p->in_flight; i++)
 		forget(p, p->flight[i]);
 	p->in_flight = 0;

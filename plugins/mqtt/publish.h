@@ -80,7 +80,7 @@ void mqtt_publisher_free(struct mqtt_publisher *p);
  * the core counts it as not sent. */
 void mqtt_publisher_open(struct mqtt_publisher *p, const struct mqtt_limits *l, int64_t now_us);
 void mqtt_publisher_close(struct mqtt_publisher *p);
-/* Give up what waits and send documents only; what is in flight is still awaited. */
+/* Nothing new any more; what waits and what is in flight still goes. */
 void mqtt_publisher_drain(struct mqtt_publisher *p);
 /* The broker closed because a packet was too large (reason 0x95): from the next
  * connection on nothing as large as the largest in flight is sent. */
