@@ -12,7 +12,7 @@
 
 #include "gatewayd/config.h"
 
-enum { CHUNK = 64 * 1024, ALIGN = 16 };
+enum { CHUNK_MIN = 2 * 1024, CHUNK_MAX = 64 * 1024, ALIGN = 16 };
 
 struct chunk {
 	struct chunk *next;
@@ -22,6 +22,7 @@ struct chunk {
 
 struct gw_arena {
 	struct chunk *chunks; /* the first is the one in use */
+	size_t next;          /* size of the next chunk: doubles, so that small arenas stay small */
 };
 
 static void *must(void *p)
@@ -35,7 +36,10 @@ static void *must(void *p)
 
 struct gw_arena *gw_arena_new(void)
 {
-	return must(calloc(1, sizeof(struct gw_arena)));
+	struct gw_arena *a = must(calloc(1, sizeof(*a)));
+
+	a->next = CHUNK_MIN;
+	return a;
 }
 
 void gw_arena_free(struct gw_arena *a)
@@ -64,14 +68,16 @@ static struct chunk *room(struct gw_arena *a, size_t size)
 
 	if (c && c->back - c->front >= size)
 		return c;
-	if (c && size > CHUNK / 4) { /* large: behind the one in use, which has room left */
+	if (c && size > a->next / 4) { /* large: behind the one in use, which has room left */
 		struct chunk *own = new_chunk(size);
 
 		own->next = c->next;
 		c->next = own;
 		return own;
 	}
-	c = new_chunk(size > CHUNK ? size : CHUNK);
+	c = new_chunk(size > a->next ? size : a->next);
+	if (a->next < CHUNK_MAX)
+		a->next *= 2;
 	c->next = a->chunks;
 	a->chunks = c;
 	return c;

@@ -212,23 +212,21 @@ static void load_key(struct load *l, const struct gw_key *k, const struct gw_nod
 
 /* ---- defaults ---- */
 
-/* The default as a node: YAML where it is a list or in quotes, else the text itself. */
-static const struct gw_node *fallback_node(struct load *l, const struct gw_key *k)
+/* The default as a node: YAML where it is a list or in quotes, else the text itself, in *plain. */
+static const struct gw_node *fallback_node(struct load *l, const struct gw_key *k, struct gw_node *plain)
 {
 	bool yaml = (k->flags & GW_LIST && k->fallback[0] == '[') || k->fallback[0] == '"';
-	struct gw_node *n;
 
 	if (yaml)
 		return gw_yaml_parse(l->arena, NULL, k->fallback, strlen(k->fallback), l->to);
-	n = gw_arena_alloc(l->arena, sizeof(*n));
-	n->kind = GW_NODE_SCALAR;
-	n->text = k->fallback;
-	return n;
+	*plain = (struct gw_node){ .kind = GW_NODE_SCALAR, .text = k->fallback };
+	return plain;
 }
 
 static void set_default(struct load *l, const struct gw_key *k, const char *path, void *object)
 {
 	const struct gw_node *n;
+	struct gw_node plain;
 
 	if (k->flags & GW_INHERIT)
 		return;
@@ -236,7 +234,7 @@ static void set_default(struct load *l, const struct gw_key *k, const char *path
 		load_map(l, k->table, NULL, path, (char *)object + k->offset, false);
 		return;
 	}
-	n = k->fallback ? fallback_node(l, k) : NULL;
+	n = k->fallback ? fallback_node(l, k, &plain) : NULL;
 	if (n)
 		load_key(l, k, n, path, object);
 }

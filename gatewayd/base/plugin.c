@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@
 enum {
 	SECOND_US = 1000000,
 	FLUSH_US = 2 * SECOND_US, /* for the last messages */
-	ROUNDS_MAX = 64,          /* receives in one turn, so that timers get theirs */
+	ROUNDS_MAX = 64,	  /* receives in one turn, so that timers get theirs */
 	BEFORE_READY = GW_STAGE_GREETED | GW_STAGE_CONFIGURING,
 	BEFORE_STOP = BEFORE_READY | GW_STAGE_READY | GW_STAGE_RUNNING,
 	ANY_STAGE = BEFORE_STOP | GW_STAGE_STOPPING | GW_STAGE_FINISHING,
@@ -79,9 +80,15 @@ static void send_key(void *arg, const char *section, const struct gw_key *key)
 	char choices[1024];
 
 	m.key = (struct gw_msg_key){
-		.section = gw_str(section), .name = gw_str(key->name), .kind = (uint8_t)key->type,
-		.flags = key->flags, .min = key->min, .max = key->max, .fallback = gw_str(key->fallback),
-		.help = gw_str(key->help), .example = gw_str(key->example),
+		.section = gw_str(section),
+		.name = gw_str(key->name),
+		.kind = (uint8_t)key->type,
+		.flags = key->flags,
+		.min = key->min,
+		.max = key->max,
+		.fallback = gw_str(key->fallback),
+		.help = gw_str(key->help),
+		.example = gw_str(key->example),
 		.choices = gw_str(gw_choices_text(key, choices, sizeof(choices))),
 		.table = gw_str(key->table ? key->table->name : NULL),
 	};
@@ -100,7 +107,8 @@ static char *keep(struct gw_plugin *p, struct gw_str text)
 static int welcomed(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
 {
 	if (m->welcome.version != GW_LINK_VERSION)
-		return gw_err_set(err, GW_EPROTO, "the core chose link version %u, this plugin speaks %d",
+		return gw_err_set(err, GW_EPROTO,
+				  "the core chose link version %u, this plugin speaks %d",
 				  m->welcome.version, GW_LINK_VERSION);
 	p->own_name = keep(p, m->welcome.name);
 	p->stage = GW_STAGE_CONFIGURING;
@@ -145,6 +153,10 @@ static int configured(struct gw_plugin *p, const struct gw_message *m, struct gw
 	ready.ready.problems = p->problems.count;
 	gw_plugin_send(p, &ready);
 	p->stage = GW_STAGE_READY;
+	gw_arena_free(p->nodes); /* nobody looks at nodes any more */
+	p->nodes = NULL;
+	p->tree = NULL;
+	malloc_trim(0);
 	return 0;
 }
 
@@ -223,7 +235,8 @@ static int take_packets(struct gw_plugin *p, int n, struct gw_err *err)
 	for (int i = 0; i < n && !p->gone; i++) {
 		const void *packet = gw_received(p->receiver, i, &size);
 
-		if (gw_message_decode(packet, size, FROM_CORE, &m, err) < 0 || dispatch(p, &m, err) < 0)
+		if (gw_message_decode(packet, size, FROM_CORE, &m, err) < 0 ||
+		    dispatch(p, &m, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -331,17 +344,24 @@ static void on_turn(void *arg)
 
 /* ---- life ---- */
 
-struct gw_plugin *gw_plugin_new(const struct gw_role *role, void *side, struct gw_loop *loop, int fd)
+struct gw_plugin *gw_plugin_new(const struct gw_role *role, void *side, struct gw_loop *loop,
+				int fd)
 {
 	struct gw_plugin *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		abort();
-	*p = (struct gw_plugin){ .role = role, .side = side, .loop = loop, .fd = fd,
-				 .arena = gw_arena_new(), .receiver = gw_receiver_new(),
-				 .outbox = gw_outbox_new(fd), .stage = GW_STAGE_GREETED };
+	*p = (struct gw_plugin){ .role = role,
+				 .side = side,
+				 .loop = loop,
+				 .fd = fd,
+				 .arena = gw_arena_new(),
+				 .receiver = gw_receiver_new(),
+				 .outbox = gw_outbox_new(fd),
+				 .stage = GW_STAGE_GREETED };
 	p->problems = (struct gw_problems){ .fn = send_problem, .arg = p };
-	p->tree = gw_tree_new(p->arena);
+	p->nodes = gw_arena_new();
+	p->tree = gw_tree_new(p->nodes);
 	return p;
 }
 
@@ -356,8 +376,10 @@ int gw_plugin_begin(struct gw_plugin *p, struct gw_err *err)
 	p->deadline = p->second ? gw_on_timer(p->loop, on_deadline, p, err) : NULL;
 	if (!p->deadline)
 		return -1;
-	hello.hello = (struct gw_msg_hello){ .oldest = GW_LINK_VERSION, .newest = GW_LINK_VERSION,
-					     .role = p->role->number, .plugin = gw_str(p->name),
+	hello.hello = (struct gw_msg_hello){ .oldest = GW_LINK_VERSION,
+					     .newest = GW_LINK_VERSION,
+					     .role = p->role->number,
+					     .plugin = gw_str(p->name),
 					     .version = gw_str(p->version) };
 	gw_plugin_send(p, &hello);
 	return 0;
@@ -388,6 +410,7 @@ void gw_plugin_free(struct gw_plugin *p)
 	gw_watch_stop(p->deadline);
 	gw_outbox_free(p->outbox);
 	gw_receiver_free(p->receiver);
+	gw_arena_free(p->nodes);
 	gw_arena_free(p->arena);
 	free(p);
 }

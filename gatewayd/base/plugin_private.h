@@ -40,20 +40,21 @@ enum gw_stage {
 	GW_STAGE_CONFIGURING = 1 << 1, /* keys sent, nodes come */
 	GW_STAGE_READY = 1 << 2,       /* configured, waits for START */
 	GW_STAGE_RUNNING = 1 << 3,
-	GW_STAGE_STOPPING = 1 << 4, /* STOP came; the role is at it */
+	GW_STAGE_STOPPING = 1 << 4,  /* STOP came; the role is at it */
 	GW_STAGE_FINISHING = 1 << 5, /* the role is done; the last messages go out */
 	GW_STAGE_ENDED = 1 << 6,
 };
 
 struct gw_plugin {
 	const struct gw_role *role;
-	void *side; /* struct source or struct sink */
+	void *side;		    /* struct source or struct sink */
 	const char *name, *version; /* of the program */
 	const struct gw_describe_section *sections;
 	size_t nsections;
 	struct gw_loop *loop;
 	int fd;
 	struct gw_arena *arena;
+	struct gw_arena *nodes; /* the configuration's tree, until READY */
 	struct gw_receiver *receiver;
 	struct gw_outbox *outbox;
 	struct gw_tree *tree;
@@ -66,7 +67,8 @@ struct gw_plugin {
 	unsigned interest;
 };
 
-struct gw_plugin *gw_plugin_new(const struct gw_role *role, void *side, struct gw_loop *loop, int fd);
+struct gw_plugin *gw_plugin_new(const struct gw_role *role, void *side, struct gw_loop *loop,
+				int fd);
 /* HELLO, and listen; name and sections are filled in by then. */
 int gw_plugin_begin(struct gw_plugin *p, struct gw_err *err);
 void gw_plugin_finish(struct gw_plugin *p); /* the role has released its plugin */
@@ -89,7 +91,8 @@ struct gw_program {
 	size_t nsections;
 	const struct gw_tool *tools; /* NULL: none */
 	const void *def;
-	struct gw_plugin *(*open)(struct gw_loop *loop, int fd, const void *def, struct gw_err *err);
+	struct gw_plugin *(*open)(struct gw_loop *loop, int fd, const void *def,
+				  struct gw_err *err);
 };
 int gw_program_main(const struct gw_program *program, int argc, char *argv[]); /* the exit code */
 int gw_program_by_hand(const struct gw_program *program, int argc, char *argv[]);

@@ -152,10 +152,11 @@ static void configure(struct gw_plugin *p, const struct gw_node *root)
 	struct source *s = p->side;
 	struct gw_err err = { 0 };
 
-	if (!gw_source_config(p->arena, s->def, p->own_name, root, &s->config, &p->problems))
+	if (!gw_source_config(p->nodes, p->arena, s->def, p->own_name, root, &s->config, &p->problems))
 		return;
 	if (s->config.ndevices > UINT16_MAX) {
-		gw_problem(&p->problems, &root->place, "devices", "a source has at most %d devices", UINT16_MAX);
+		gw_problem(&p->problems, &root->place, "devices", "a source has at most %d devices",
+			   UINT16_MAX);
 		return;
 	}
 	declare_devices(p);
@@ -193,7 +194,8 @@ static bool too_many_points(struct gw_plugin *p, const struct device *d, unsigne
 }
 
 void gw_source_point(struct gw_plugin *p, unsigned device, unsigned point, const char *name,
-		     enum gw_kind kind, unsigned bits, bool writable, const char *unit, int64_t interval_ms)
+		     enum gw_kind kind, unsigned bits, bool writable, const char *unit,
+		     int64_t interval_ms)
 {
 	struct source *s = p->side;
 	struct gw_message m = { .type = GW_MSG_POINT };
@@ -205,9 +207,14 @@ void gw_source_point(struct gw_plugin *p, unsigned device, unsigned point, const
 	assert(point == gw_cycle_points(s->devices[device].cycle));
 	gw_cycle_add_point(s->devices[device].cycle, kind, group_of(p, device, interval_ms));
 	m.point = (struct gw_msg_point){
-		.device = (uint16_t)device, .point = (uint16_t)point, .name = gw_str(name),
-		.kind = (uint8_t)kind, .bits = (uint8_t)bits, .writable = writable,
-		.unit = gw_str(unit), .interval_ms = interval_ms,
+		.device = (uint16_t)device,
+		.point = (uint16_t)point,
+		.name = gw_str(name),
+		.kind = (uint8_t)kind,
+		.bits = (uint8_t)bits,
+		.writable = writable,
+		.unit = gw_str(unit),
+		.interval_ms = interval_ms,
 	};
 	gw_plugin_send(p, &m);
 }
@@ -217,7 +224,8 @@ void gw_source_point(struct gw_plugin *p, unsigned device, unsigned point, const
 static int asked(struct gw_plugin *p, const struct gw_msg_ask *m)
 {
 	struct source *s = p->side;
-	bool known = m->device < s->ndevices && m->point < gw_cycle_points(s->devices[m->device].cycle);
+	bool known =
+		m->device < s->ndevices && m->point < gw_cycle_points(s->devices[m->device].cycle);
 	struct gw_question *q =
 		known && s->def->ask ? gw_question_open(s->questions, p, m->number) : NULL;
 
@@ -255,8 +263,8 @@ void gw_source_load(struct gw_plugin *p, unsigned device, unsigned permille)
 
 static bool same_counts(const struct counts *a, const struct counts *b)
 {
-	return a->requests == b->requests && a->overruns == b->overruns && a->dropped == b->dropped &&
-	       a->load_permille == b->load_permille;
+	return a->requests == b->requests && a->overruns == b->overruns &&
+	       a->dropped == b->dropped && a->load_permille == b->load_permille;
 }
 
 /* Counts only grow, so those that find the link full go with the next. */
@@ -272,8 +280,11 @@ static void second(struct gw_plugin *p)
 		if (same_counts(&d->now, &d->sent))
 			continue;
 		m.counters = (struct gw_msg_counters){
-			.device = (uint16_t)i, .requests = d->now.requests, .overruns = d->now.overruns,
-			.dropped = d->now.dropped, .load_permille = d->now.load_permille,
+			.device = (uint16_t)i,
+			.requests = d->now.requests,
+			.overruns = d->now.overruns,
+			.dropped = d->now.dropped,
+			.load_permille = d->now.load_permille,
 		};
 		gw_plugin_send(p, &m);
 		d->sent = d->now;
@@ -353,9 +364,18 @@ static void release(struct gw_plugin *p)
 }
 
 static const struct gw_role source_role = {
-	.number = 0, .configure = configure, .start = start, .message = message, .turn = turn,
-	.waits = waits, .second = second, .stop = stop, .stop_us = STOP_US,
-	.overdue = release_and_finish, .drop = release_devices, .release = release,
+	.number = 0,
+	.configure = configure,
+	.start = start,
+	.message = message,
+	.turn = turn,
+	.waits = waits,
+	.second = second,
+	.stop = stop,
+	.stop_us = STOP_US,
+	.overdue = release_and_finish,
+	.drop = release_devices,
+	.release = release,
 };
 
 static void sections_of(const struct gw_source_plugin *def, struct gw_describe_section sections[3])
@@ -365,8 +385,8 @@ static void sections_of(const struct gw_source_plugin *def, struct gw_describe_s
 	sections[2] = (struct gw_describe_section){ "point", def->point };
 }
 
-struct gw_plugin *gw_plugin_open_source(const struct gw_source_plugin *def, struct gw_loop *loop, int fd,
-					struct gw_err *err)
+struct gw_plugin *gw_plugin_open_source(const struct gw_source_plugin *def, struct gw_loop *loop,
+					int fd, struct gw_err *err)
 {
 	struct source *s = calloc(1, sizeof(*s));
 	struct gw_plugin *p;
@@ -397,9 +417,13 @@ int gw_source_main(const struct gw_source_plugin *def, int argc, char *argv[])
 	struct gw_describe_section sections[3];
 
 	sections_of(def, sections);
-	return gw_program_main(&(struct gw_program){ .name = def->name, .version = def->version,
-						     .help = def->help, .tools = def->tools,
-						     .sections = sections, .nsections = 3,
-						     .open = open_on, .def = def },
+	return gw_program_main(&(struct gw_program){ .name = def->name,
+						     .version = def->version,
+						     .help = def->help,
+						     .tools = def->tools,
+						     .sections = sections,
+						     .nsections = 3,
+						     .open = open_on,
+						     .def = def },
 			       argc, argv);
 }

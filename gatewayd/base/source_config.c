@@ -17,8 +17,9 @@ struct joined {
 };
 
 /* Copy of `common` with `also` beside it and `inner` as the table of its key `map`. */
-static struct gw_table join(struct gw_arena *a, const struct gw_table *common, const struct gw_table *also,
-			    const char *map, const struct gw_table *inner)
+static struct gw_table join(struct gw_arena *a, const struct gw_table *common,
+			    const struct gw_table *also, const char *map,
+			    const struct gw_table *inner)
 {
 	struct gw_table joined = *common;
 	struct gw_key *keys = gw_arena_alloc(a, common->count * sizeof(*keys));
@@ -50,8 +51,8 @@ static void ignore(void *arg, const struct gw_place *at, const char *path, const
 	(void)text;
 }
 
-static unsigned load_silently(struct gw_arena *a, const struct gw_table *table, const struct gw_node *map,
-			      void *object)
+static unsigned load_silently(struct gw_arena *a, const struct gw_table *table,
+			      const struct gw_node *map, void *object)
 {
 	struct gw_problems silent = { .fn = ignore };
 
@@ -93,7 +94,8 @@ static void fill_points(struct gw_arena *a, const struct gw_source_plugin *def,
 		void *own = load_own(a, def->point, &gw_point_table, k->item.node);
 
 		d->points[i] = (struct gw_point_config){
-			.name = k->item.name, .node = k->item.node,
+			.name = gw_arena_strdup(a, k->item.name),
+			.node = k->item.node,
 			.interval_ms = k->interval_ms ? k->interval_ms : d->interval_ms,
 			.own = inherit(own, def->point, k->item.node, def->device, d->own),
 		};
@@ -107,7 +109,8 @@ static void fill_device(struct gw_arena *a, const struct gw_source_plugin *def, 
 	void *own = load_own(a, def->device, &gw_device_table, keys->item.node);
 
 	*d = (struct gw_device_config){
-		.name = keys->item.name, .node = keys->item.node,
+		.name = gw_arena_strdup(a, keys->item.name),
+		.node = keys->item.node,
 		.interval_ms = keys->interval_ms ? keys->interval_ms : source_interval_ms,
 		.own = inherit(own, def->device, keys->item.node, def->source, source),
 	};
@@ -115,7 +118,8 @@ static void fill_device(struct gw_arena *a, const struct gw_source_plugin *def, 
 }
 
 /* Problems inside each device, added up; devices that have some are taken out of the list. */
-static unsigned leave_out(struct gw_arena *a, const struct gw_table *device, struct gw_list *devices)
+static unsigned leave_out(struct gw_arena *a, const struct gw_table *device,
+			  struct gw_list *devices)
 {
 	struct gw_device_keys *keys = devices->items, scratch;
 	unsigned problems = 0;
@@ -132,17 +136,21 @@ static unsigned leave_out(struct gw_arena *a, const struct gw_table *device, str
 	return problems;
 }
 
-bool gw_source_config(struct gw_arena *a, const struct gw_source_plugin *def, const char *name,
-		      const struct gw_node *root, struct gw_source_config *out, struct gw_problems *to)
+bool gw_source_config(struct gw_arena *scratch, struct gw_arena *a,
+		      const struct gw_source_plugin *def, const char *name,
+		      const struct gw_node *root, struct gw_source_config *out,
+		      struct gw_problems *to)
 {
-	const struct joined *j = join_tables(a, def);
+	const struct joined *j = join_tables(scratch, def);
 	struct gw_source_keys keys;
-	unsigned problems = gw_config_load(a, &j->source, root, "", &keys, to);
+	unsigned problems = gw_config_load(scratch, &j->source, root, "", &keys, to);
 	const struct gw_device_keys *device = keys.devices.items;
 
-	if (problems > 0 && problems != leave_out(a, &j->device, &keys.devices))
+	if (problems > 0 && problems != leave_out(scratch, &j->device, &keys.devices))
 		return false;
-	*out = (struct gw_source_config){ .name = name, .node = root, .ndevices = keys.devices.count };
+	*out = (struct gw_source_config){ .name = name,
+					  .node = root,
+					  .ndevices = keys.devices.count };
 	out->own = load_own(a, def->source, &gw_source_table, root);
 	out->devices = gw_arena_alloc(a, (out->ndevices + 1) * sizeof(out->devices[0]));
 	for (size_t i = 0; i < out->ndevices; i++)

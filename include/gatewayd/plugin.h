@@ -72,7 +72,8 @@ struct gw_source_plugin {
 	/*
 	 * Check what tables cannot say (report with gw_problem to gw_plugin_problems)
 	 * and build; touch nothing outside.  Declare each point with gw_source_point.
-	 * *self is the plugin's own.  The config lives as long as the process.
+	 * *self is the plugin's own.  The config lives as long as the process, but its nodes
+	 * only until configure() returns.
 	 * -1 with *err only when it cannot go on.
 	 */
 	int (*configure)(struct gw_plugin *p, const struct gw_source_config *config, void **self,
