@@ -26,7 +26,8 @@ static const char *const text[GW_STATEMENTS] = {
 	[GW_SQL_SINKS] = "SELECT number, name, session, present FROM sink ORDER BY number",
 	[GW_SQL_SINK_PUT] = "INSERT OR REPLACE INTO sink (number, name, session, present) VALUES (?1, ?2, ?3, ?4)",
 	[GW_SQL_DUES] = "SELECT sink, device, ranges FROM due",
-	[GW_SQL_DUE_PUT] = "INSERT OR REPLACE INTO due (sink, device, ranges) VALUES (?1, ?2, ?3)",
+	[GW_SQL_DUE_PUT] = "INSERT INTO due (sink, device, ranges) VALUES (?1, ?2, ?3)"
+			   " ON CONFLICT DO UPDATE SET ranges = excluded.ranges",
 	[GW_SQL_DUE_DELETE] = "DELETE FROM due WHERE sink = ?1",
 	[GW_SQL_LOSSES] = "SELECT id, sink, device, from_seq, to_seq, readings, cause, exact, ts_from, ts_to, state"
 			  " FROM loss ORDER BY id",

@@ -284,7 +284,7 @@ int gw_db_open(struct gw_db **out, const struct gw_store_options *opts, struct g
 	set_sqlite();
 	d = gw_must(calloc(1, sizeof(*d)));
 	*d = (struct gw_db){ .path = gw_must(strdup(opts->path)), .lock = -1, .history_ms = opts->history_ms,
-			     .build_ms = opts->build_ms, .purge.budget = GW_ROWS_A_TURN };
+			     .build_ms = opts->build_ms };
 	set_sizes(d, opts->max_size);
 	if (gw_lock_take(d->path, &d->lock, err) < 0 || open_seqfile(d, err) < 0 ||
 	    gw_schema_peek(d->path, err) < 0 || begin_or_put_aside(d, opts->boot, info, aside, err) < 0) {

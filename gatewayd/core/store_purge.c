@@ -8,11 +8,15 @@
  */
 #include "core/store_private.h"
 
-enum { RUNS = 128, ROWS_A_SLICE_FOR_ROOM = 500 };
+enum {
+	RUNS = 128,
+	ROWS_A_SLICE_FOR_ROOM = 500,
+	WALKED_OVER_A_SLICE = 500, /* rows that are due: usually a backlog, with nothing to find in it */
+};
 
 struct slice {
 	int64_t cutoff; /* rows of that time and later stay */
-	size_t looked_at;
+	size_t looked_at, walked_over;
 	bool in_run; /* the row before goes */
 	unsigned nruns;
 	struct { uint64_t from, to; } run[RUNS];
@@ -23,8 +27,10 @@ static void start_over(struct gw_db *d)
 	struct gw_purge *p = &d->purge;
 	uint64_t budget = p->deepest ? p->deepest * 2 : p->budget * 2;
 
-	if (budget < GW_ROWS_A_TURN)
-		budget = GW_ROWS_A_TURN;
+	if (budget < WALKED_OVER_A_SLICE)
+		budget = WALKED_OVER_A_SLICE;
+	if (budget > UINT32_MAX) /* the end will come first */
+		budget = UINT32_MAX;
 	*p = (struct gw_purge){ .budget = budget };
 	for (size_t i = 0; i < d->ndevices; i++)
 		d->device[i].skipped = 0;
@@ -35,6 +41,7 @@ static void walk_over(struct gw_device_row *row, uint64_t seq, struct slice *s)
 	if (row && row->skipped < seq)
 		row->skipped = seq;
 	s->in_run = false;
+	s->walked_over++;
 }
 
 /* False: there is no room in the list of this slice. */
@@ -64,12 +71,12 @@ static bool look_at(struct gw_db *d, sqlite3_stmt *stmt, struct slice *s)
 	} else {
 		if (sqlite3_column_int64(stmt, 3) >= s->cutoff || !take(row, id, s))
 			return false;
-		d->purge.deepest = d->purge.walked;
+		d->purge.deepest = d->purge.walked + 1;
 	}
 	d->purge.cursor = id + 1;
 	d->purge.walked++;
 	s->looked_at++;
-	return true;
+	return s->walked_over < WALKED_OVER_A_SLICE;
 }
 
 static int delete_runs(struct gw_db *d, const struct slice *s)
@@ -99,7 +106,7 @@ static int slice(struct gw_db *d, int64_t cutoff, size_t rows, size_t *looked_at
 		;
 	sqlite3_reset(stmt);
 	d->purge.at_end = rc == SQLITE_DONE && s.looked_at < rows;
-	d->purge.at_young = rc == SQLITE_ROW && s.nruns < RUNS;
+	d->purge.at_young = rc == SQLITE_ROW && s.nruns < RUNS && s.walked_over < WALKED_OVER_A_SLICE;
 	*looked_at += s.looked_at;
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? delete_runs(d, &s) : rc;
 }

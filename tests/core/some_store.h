@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/store.h"
@@ -53,6 +54,16 @@ static inline void shop_free(struct shop *s)
 	snprintf(command, sizeof(command), "rm -rf '%s'", s->folder);
 	if (system(command) != 0)
 		abort();
+}
+
+/* Bytes of the database's file with that suffix; 0: not there. */
+static inline off_t shop_size(const struct shop *s, const char *suffix)
+{
+	char name[128];
+	struct stat st;
+
+	snprintf(name, sizeof(name), "%s%s", s->path, suffix);
+	return stat(name, &st) == 0 ? st.st_size : 0;
 }
 
 static inline int shop_try_open(struct shop *s)

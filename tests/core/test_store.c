@@ -155,7 +155,7 @@ static void rows_freed_behind_rows_that_stay_are_found(void **state)
 	put(&(struct shop_batch){ r[0].device, r[0].next_seq, 9000, 1, 5000, r[0].next_seq, r[0].next_seq + 8999, false });
 	put(&(struct shop_batch){ r[1].device, r[1].next_seq, 5000, 1, 5000, r[1].next_seq, r[1].next_seq + 4999, false });
 	for (uint64_t acked = 1000; acked <= 5000; acked += 1000) {
-		for (int turn = 0; turn < 30; turn++) {
+		for (int turn = 0; turn < 100; turn++) {
 			if (acked == 5000)
 				put(&(struct shop_batch){ .device = r[1].device });
 			else
