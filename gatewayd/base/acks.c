@@ -18,7 +18,8 @@ static void *grow(void *old, size_t count, size_t size)
 
 static bool merge(struct gw_ack *into, const struct gw_ack *ack)
 {
-	if (into->what != GW_ACK_READINGS || ack->what != GW_ACK_READINGS || into->result != ack->result)
+	if (into->what != GW_ACK_READINGS || ack->what != GW_ACK_READINGS ||
+	    into->result != ack->result)
 		return false;
 	if (ack->from == into->to + 1)
 		into->to = ack->to;

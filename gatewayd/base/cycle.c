@@ -15,7 +15,8 @@
 
 #include "base/text.h"
 
-/* A device whose points combine to more masks than this polls all of them when one more comes up. */
+/* A device whose points combine to more masks than this polls all of them when one more comes up.
+ */
 enum { PLANS_MAX = 256 };
 
 struct plan {
@@ -36,7 +37,7 @@ struct gw_cycle {
 	struct entry *entries;
 	struct plan *plans;
 	size_t nplans;
-	size_t plan; /* of this cycle */
+	size_t plan;  /* of this cycle */
 	uint32_t all; /* every group */
 	bool open, answered;
 	int64_t due_us, ts_ms, mono_ms;
@@ -60,7 +61,9 @@ struct gw_cycle *gw_cycle_new(unsigned device, void *scratch, gw_cycle_closed_fn
 {
 	struct gw_cycle *c = grow(NULL, 1, sizeof(*c));
 
-	*c = (struct gw_cycle){ .device = device, .scratch = scratch, .closed = closed, .arg = arg };
+	*c = (struct gw_cycle){
+		.device = device, .scratch = scratch, .closed = closed, .arg = arg
+	};
 	return c;
 }
 
@@ -180,7 +183,8 @@ void gw_cycle_answered(struct gw_cycle *c)
 static void put(struct gw_cycle *c, unsigned point, enum gw_kind kind, uint64_t slot)
 {
 	assert(c->open && point < c->npoints && c->kinds[point] == kind);
-	c->entries[point] = (struct entry){ .slot = slot, .kind = (uint8_t)kind, .reason = GW_GOOD };
+	c->entries[point] =
+		(struct entry){ .slot = slot, .kind = (uint8_t)kind, .reason = GW_GOOD };
 }
 
 void gw_cycle_bool(struct gw_cycle *c, unsigned point, bool v)
@@ -248,7 +252,8 @@ void gw_cycle_fail(struct gw_cycle *c, unsigned point, unsigned reason)
 /* ---- closing ---- */
 
 /* Texts in index order, as many as there is room for; the others are bad_text. */
-static struct entry place_text(const struct gw_cycle *c, struct gw_reading *r, size_t room, struct entry e)
+static struct entry place_text(const struct gw_cycle *c, struct gw_reading *r, size_t room,
+			       struct entry e)
 {
 	size_t length = e.slot & 0xffff;
 
@@ -267,8 +272,10 @@ static struct gw_reading *begin_reading(const struct gw_cycle *c, const struct p
 	struct gw_reading *r = c->scratch;
 	size_t tags = gw_reading_tags_size(plan->count);
 
-	*r = (struct gw_reading){ .device = (uint16_t)c->device, .count = plan->count,
-				  .ts_ms = c->ts_ms, .mono_ms = c->mono_ms };
+	*r = (struct gw_reading){ .device = (uint16_t)c->device,
+				  .count = plan->count,
+				  .ts_ms = c->ts_ms,
+				  .mono_ms = c->mono_ms };
 	memset(gw_reading_tags(r), 0, tags);
 	r->size = (uint32_t)(sizeof(*r) + tags + (size_t)plan->count * sizeof(uint64_t));
 	return r;

@@ -20,7 +20,8 @@ typedef void gw_cycle_closed_fn(void *arg, unsigned device, const struct gw_read
 
 /* scratch: GW_READING_MAX bytes, aligned to 8, shared by all cycles of the
  * process.  Aborts when memory is out. */
-struct gw_cycle *gw_cycle_new(unsigned device, void *scratch, gw_cycle_closed_fn *closed, void *arg);
+struct gw_cycle *gw_cycle_new(unsigned device, void *scratch, gw_cycle_closed_fn *closed,
+			      void *arg);
 void gw_cycle_free(struct gw_cycle *c); /* NULL is allowed */
 
 /* Before the first cycle: the next point, its declared kind and its group in the schedule. */

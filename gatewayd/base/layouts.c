@@ -14,7 +14,7 @@ struct gw_layouts {
 	struct gw_layout **of; /* by device */
 	size_t ndevices;
 	struct gw_layout *open; /* its points are coming */
-	unsigned points;        /* of it, so far */
+	unsigned points;	/* of it, so far */
 };
 
 static void *grow(void *old, size_t count, size_t size)
@@ -149,14 +149,20 @@ int gw_layouts_begin(struct gw_layouts *ls, const struct gw_msg_layout *m, struc
 		return gw_err_set(err, GW_EPROTO, "layout %u began before layout %u was complete",
 				  m->layout, ls->open->number);
 	if (m->points > GW_POINTS_MAX)
-		return gw_err_set(err, GW_EPROTO, "layout %u has %u points, more than %d", m->layout,
-				  m->points, GW_POINTS_MAX);
+		return gw_err_set(err, GW_EPROTO, "layout %u has %u points, more than %d",
+				  m->layout, m->points, GW_POINTS_MAX);
 	l = gw_arena_alloc(ls->arena, sizeof(*l));
 	*l = (struct gw_layout){
-		.number = m->layout, .device = m->device, .current = m->current,
-		.name = copy(ls, m->name), .title = copy(ls, m->title),
-		.profile = copy(ls, m->profile), .domain = copy(ls, m->domain),
-		.first_seq = m->first_seq, .from_seq = m->from_seq, .npoints = m->points,
+		.number = m->layout,
+		.device = m->device,
+		.current = m->current,
+		.name = copy(ls, m->name),
+		.title = copy(ls, m->title),
+		.profile = copy(ls, m->profile),
+		.domain = copy(ls, m->domain),
+		.first_seq = m->first_seq,
+		.from_seq = m->from_seq,
+		.npoints = m->points,
 		.points = gw_arena_alloc(ls->arena, ((size_t)m->points + 1) * sizeof(l->points[0])),
 	};
 	ls->open = l;
@@ -179,23 +185,32 @@ static void split_labels(struct gw_layouts *ls, struct gw_str text, struct gw_la
 		p->labels[p->nlabels++] = strsep(&at, "\n");
 }
 
-int gw_layouts_point(struct gw_layouts *ls, const struct gw_msg_layout_point *m, struct gw_layout **done,
-		     struct gw_err *err)
+int gw_layouts_point(struct gw_layouts *ls, const struct gw_msg_layout_point *m,
+		     struct gw_layout **done, struct gw_err *err)
 {
 	struct gw_layout *l = ls->open;
 
 	if (!l || m->layout != l->number || m->point != ls->points)
-		return gw_err_set(err, GW_EPROTO, "point %u of layout %u came out of turn", m->point,
-				  m->layout);
+		return gw_err_set(err, GW_EPROTO, "point %u of layout %u came out of turn",
+				  m->point, m->layout);
 	if (m->type > GW_TYPE_TEXT)
 		return gw_err_set(err, GW_EPROTO, "point %u of layout %u has the unknown type %u",
 				  m->point, m->layout, m->type);
 	l->points[ls->points] = (struct gw_layout_point){
-		.name = copy(ls, m->name), .unit = copy(ls, m->unit), .symbol = copy(ls, m->symbol),
-		.quantity = copy(ls, m->quantity), .type = (enum gw_point_type)m->type,
-		.interval_ms = m->interval_ms, .max_silence_ms = m->max_silence_ms,
-		.writable = m->writable, .has_min = m->limits & 1, .has_max = m->limits & 2,
-		.has_deadband = m->limits & 4, .min = m->min, .max = m->max, .deadband = m->deadband,
+		.name = copy(ls, m->name),
+		.unit = copy(ls, m->unit),
+		.symbol = copy(ls, m->symbol),
+		.quantity = copy(ls, m->quantity),
+		.type = (enum gw_point_type)m->type,
+		.interval_ms = m->interval_ms,
+		.max_silence_ms = m->max_silence_ms,
+		.writable = m->writable,
+		.has_min = m->limits & 1,
+		.has_max = m->limits & 2,
+		.has_deadband = m->limits & 4,
+		.min = m->min,
+		.max = m->max,
+		.deadband = m->deadband,
 	};
 	split_labels(ls, m->labels, &l->points[ls->points++]);
 	return complete(ls, done);

@@ -19,7 +19,7 @@ enum { GW_OUTBOX_MAX = 64 * 1024 * 1024 };
 
 struct gw_outbox;
 
-struct gw_outbox *gw_outbox_new(int fd); /* fd stays the caller's; aborts when memory is out */
+struct gw_outbox *gw_outbox_new(int fd);  /* fd stays the caller's; aborts when memory is out */
 void gw_outbox_free(struct gw_outbox *o); /* NULL is allowed */
 
 /* Sent now or in its turn.  The message must fit a packet. */

@@ -26,7 +26,8 @@ static int open_link(const char *text, int *fd, struct gw_err *err)
 	if (getsockopt(*fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
 		return gw_err_sys(err, errno, "GATEWAYD_LINK: descriptor %d", *fd);
 	if (type != SOCK_SEQPACKET)
-		return gw_err_set(err, GW_EINPUT, "GATEWAYD_LINK: descriptor %d is no SOCK_SEQPACKET socket", *fd);
+		return gw_err_set(err, GW_EINPUT,
+				  "GATEWAYD_LINK: descriptor %d is no SOCK_SEQPACKET socket", *fd);
 	if (fcntl(*fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(*fd, F_SETFD, FD_CLOEXEC) < 0)
 		return gw_err_sys(err, errno, "GATEWAYD_LINK: descriptor %d", *fd);
 	return 0;

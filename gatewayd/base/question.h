@@ -10,7 +10,7 @@ enum { GW_QUESTIONS_MAX = 64 }; /* unanswered at one time */
 
 struct gw_questions;
 
-struct gw_questions *gw_questions_new(void); /* aborts when memory is out */
+struct gw_questions *gw_questions_new(void);	 /* aborts when memory is out */
 void gw_questions_free(struct gw_questions *qs); /* NULL is allowed */
 /* NULL: too many are open. */
 struct gw_question *gw_question_open(struct gw_questions *qs, struct gw_plugin *p, uint32_t number);

@@ -12,10 +12,10 @@
 #include "gatewayd/plugin.h"
 
 /* Sends HELLO and waits for the core.  NULL with *err: the loop refused. */
-struct gw_plugin *gw_plugin_open_source(const struct gw_source_plugin *def, struct gw_loop *loop, int fd,
-					struct gw_err *err);
-struct gw_plugin *gw_plugin_open_sink(const struct gw_sink_plugin *def, struct gw_loop *loop, int fd,
-				      struct gw_err *err);
+struct gw_plugin *gw_plugin_open_source(const struct gw_source_plugin *def, struct gw_loop *loop,
+					int fd, struct gw_err *err);
+struct gw_plugin *gw_plugin_open_sink(const struct gw_sink_plugin *def, struct gw_loop *loop,
+				      int fd, struct gw_err *err);
 void gw_plugin_terminate(struct gw_plugin *p); /* as if the core had said STOP */
 bool gw_plugin_ended(const struct gw_plugin *p, int *exit_code);
 void gw_plugin_free(struct gw_plugin *p); /* calls nothing of the plugin; NULL is allowed */

@@ -21,7 +21,7 @@ struct device {
 	unsigned ngroups;
 	uint32_t pending; /* due and not taken yet */
 	bool busy;
-	int64_t next_us;  /* least of its groups; INT64_MAX without groups */
+	int64_t next_us; /* least of its groups; INT64_MAX without groups */
 	uint64_t overruns;
 };
 
@@ -146,7 +146,9 @@ bool gw_schedule_due(struct gw_schedule *s, int64_t now_us, struct gw_due *out)
 		d->overruns += (uint64_t)(d->busy ? passed : passed - 1);
 		if (d->busy)
 			continue;
-		*out = (struct gw_due){ .device = s->cursor++, .mask = d->pending, .due_us = due_us };
+		*out = (struct gw_due){ .device = s->cursor++,
+					.mask = d->pending,
+					.due_us = due_us };
 		d->pending = 0;
 		d->busy = true;
 		s->busy++;

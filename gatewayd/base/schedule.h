@@ -23,7 +23,7 @@ enum { GW_GROUPS_MAX = 32 }; /* intervals of a device: the bits of a cycle mask 
 struct gw_schedule;
 
 struct gw_schedule *gw_schedule_new(size_t devices); /* aborts when memory is out */
-void gw_schedule_free(struct gw_schedule *s);        /* NULL is allowed */
+void gw_schedule_free(struct gw_schedule *s);	     /* NULL is allowed */
 
 /* Before the start: the group (0 to 31) of this interval, or -1 when the device has 32 others. */
 int gw_schedule_group(struct gw_schedule *s, size_t device, int64_t interval_us);
@@ -31,7 +31,7 @@ void gw_schedule_start(struct gw_schedule *s, int64_t epoch_us, int64_t now_us);
 
 struct gw_due {
 	size_t device;
-	uint32_t mask;  /* groups that are due */
+	uint32_t mask;	/* groups that are due */
 	int64_t due_us; /* the tick */
 };
 /*

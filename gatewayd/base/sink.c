@@ -16,7 +16,7 @@
 #include "base/text.h"
 
 enum {
-	REPLAY_MAX = 100, /* readings of one message */
+	REPLAY_MAX = 100,  /* readings of one message */
 	STOP_US = 5000000, /* for goodbye to the far end */
 };
 
@@ -54,10 +54,19 @@ static int on_gateway(struct gw_plugin *p, const struct gw_message *m, struct gw
 
 	(void)err;
 	s->gateway = (struct gw_gateway_info){
-		.id = copy(p, g->id), .title = copy(p, g->title), .province = copy(p, g->province),
-		.site = copy(p, g->site), .version = copy(p, g->version), .config = copy(p, g->config),
-		.boot = copy(p, g->boot), .buffer = copy(p, g->buffer), .located = g->located,
-		.lat = g->lat, .lon = g->lon, .session = g->session, .devices = g->devices,
+		.id = copy(p, g->id),
+		.title = copy(p, g->title),
+		.province = copy(p, g->province),
+		.site = copy(p, g->site),
+		.version = copy(p, g->version),
+		.config = copy(p, g->config),
+		.boot = copy(p, g->boot),
+		.buffer = copy(p, g->buffer),
+		.located = g->located,
+		.lat = g->lat,
+		.lon = g->lon,
+		.session = g->session,
+		.devices = g->devices,
 	};
 	s->has_gateway = true;
 	return start_when_complete(p);
@@ -100,13 +109,14 @@ static const char *check_labels(const struct gw_layout *l, const struct gw_readi
 	const uint64_t *slots = gw_reading_cslots(r);
 
 	for (unsigned i = 0; i < r->count; i++)
-		if (gw_tag_kind(tags[i]) == GW_ENUM && slots[i] >= l->points[gw_tag_index(tags[i])].nlabels)
+		if (gw_tag_kind(tags[i]) == GW_ENUM &&
+		    slots[i] >= l->points[gw_tag_index(tags[i])].nlabels)
 			return "a label that its layout does not have";
 	return NULL;
 }
 
-static const struct gw_layout *layout_of(const struct sink *s, const struct gw_reading *r, size_t left,
-					 struct gw_err *err)
+static const struct gw_layout *layout_of(const struct sink *s, const struct gw_reading *r,
+					 size_t left, struct gw_err *err)
 {
 	const struct gw_layout *l;
 	const char *wrong;
@@ -117,7 +127,8 @@ static const struct gw_layout *layout_of(const struct sink *s, const struct gw_r
 	}
 	l = gw_layouts_find(s->layouts, r->layout);
 	if (!l || l->device != r->device) {
-		gw_err_set(err, GW_EPROTO, "a reading of device %u names layout %u, which was not given for it",
+		gw_err_set(err, GW_EPROTO,
+			   "a reading of device %u names layout %u, which was not given for it",
 			   r->device, r->layout);
 		return NULL;
 	}
@@ -138,10 +149,12 @@ static int deliver(struct gw_plugin *p, struct gw_str block, bool live, struct g
 	size_t n = 0, most = live ? 1 : REPLAY_MAX;
 
 	if (!s->started)
-		return gw_err_set(err, GW_EPROTO, "readings came before the layouts of all devices");
+		return gw_err_set(err, GW_EPROTO,
+				  "readings came before the layouts of all devices");
 	for (size_t at = 0; at < block.n; at += readings[n++]->size) {
 		if (n == most)
-			return gw_err_set(err, GW_EPROTO, "more than %zu readings in one message", most);
+			return gw_err_set(err, GW_EPROTO, "more than %zu readings in one message",
+					  most);
 		readings[n] = (const struct gw_reading *)(const void *)(block.s + at);
 		layouts[n] = layout_of(s, readings[n], block.n - at, err);
 		if (!layouts[n])
@@ -167,7 +180,8 @@ static int on_replay(struct gw_plugin *p, const struct gw_message *m, struct gw_
 
 /* ---- in: news of devices ---- */
 
-static const struct gw_layout *known_device(struct gw_plugin *p, unsigned device, struct gw_err *err)
+static const struct gw_layout *known_device(struct gw_plugin *p, unsigned device,
+					    struct gw_err *err)
 {
 	const struct gw_layout *l = gw_layouts_of(((struct sink *)p->side)->layouts, device);
 
@@ -186,7 +200,8 @@ static int on_device_state(struct gw_plugin *p, const struct gw_message *m, stru
 	if (!l)
 		return -1;
 	if (d->state > GW_STATE_OFFLINE)
-		return gw_err_set(err, GW_EPROTO, "device %s is in the unknown state %u", l->name, d->state);
+		return gw_err_set(err, GW_EPROTO, "device %s is in the unknown state %u", l->name,
+				  d->state);
 	gw_escape(reason, sizeof(reason), d->reason.n ? d->reason.s : "", d->reason.n);
 	if (s->def->device_state)
 		s->def->device_state(s->self, l, (enum gw_device_state)d->state, d->ts_ms, reason);
@@ -207,9 +222,10 @@ static int on_device_gone(struct gw_plugin *p, const struct gw_message *m, struc
 
 static int on_loss(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
 {
-	static const char *const causes[] = { "buffer_full", "expired", "damaged", "power_cut",
-					      "overload", "refused", "too_large" };
-	_Static_assert(sizeof(causes) / sizeof(causes[0]) == GW_LOSS_CAUSES, "one word for each cause");
+	static const char *const causes[] = { "buffer_full", "expired", "damaged",  "power_cut",
+					      "overload",    "refused", "too_large" };
+	_Static_assert(sizeof(causes) / sizeof(causes[0]) == GW_LOSS_CAUSES,
+		       "one word for each cause");
 	struct sink *s = p->side;
 	const struct gw_msg_loss *lost = &m->loss;
 	const struct gw_layout *l = known_device(p, lost->device, err);
@@ -222,10 +238,15 @@ static int on_loss(struct gw_plugin *p, const struct gw_message *m, struct gw_er
 		gw_sink_ack_loss(p, lost->id, GW_DONE, 1);
 		return 0;
 	}
-	s->def->loss(s->self, l, &(struct gw_loss){
-		.id = lost->id, .from = lost->from, .to = lost->to, .readings = lost->readings,
-		.cause = causes[lost->cause], .exact = lost->exact,
-		.ts_from_ms = lost->ts_from_ms, .ts_to_ms = lost->ts_to_ms });
+	s->def->loss(s->self, l,
+		     &(struct gw_loss){ .id = lost->id,
+					.from = lost->from,
+					.to = lost->to,
+					.readings = lost->readings,
+					.cause = causes[lost->cause],
+					.exact = lost->exact,
+					.ts_from_ms = lost->ts_from_ms,
+					.ts_to_ms = lost->ts_to_ms });
 	return 0;
 }
 
@@ -237,9 +258,11 @@ static int on_progress(struct gw_plugin *p, const struct gw_message *m, struct g
 	if (!l)
 		return -1;
 	if (s->def->progress)
-		s->def->progress(s->self, l, &(struct gw_progress){
-			.first_seq = m->progress.first_seq, .complete_to = m->progress.complete_to,
-			.last = m->progress.last, .ts_ms = m->progress.ts_ms });
+		s->def->progress(s->self, l,
+				 &(struct gw_progress){ .first_seq = m->progress.first_seq,
+							.complete_to = m->progress.complete_to,
+							.last = m->progress.last,
+							.ts_ms = m->progress.ts_ms });
 	return 0;
 }
 
@@ -257,11 +280,16 @@ static int message(struct gw_plugin *p, const struct gw_message *m, struct gw_er
 {
 	static int (*const handlers[GW_MSG_TYPES])(struct gw_plugin *, const struct gw_message *,
 						   struct gw_err *) = {
-		[GW_MSG_GATEWAY] = on_gateway, [GW_MSG_LAYOUT] = on_layout,
-		[GW_MSG_LAYOUT_POINT] = on_layout_point, [GW_MSG_DEVICE_STATE] = on_device_state,
-		[GW_MSG_DEVICE_GONE] = on_device_gone, [GW_MSG_LIVE] = on_live,
-		[GW_MSG_REPLAY] = on_replay, [GW_MSG_LOSS] = on_loss,
-		[GW_MSG_PROGRESS] = on_progress, [GW_MSG_HEALTH] = on_health,
+		[GW_MSG_GATEWAY] = on_gateway,
+		[GW_MSG_LAYOUT] = on_layout,
+		[GW_MSG_LAYOUT_POINT] = on_layout_point,
+		[GW_MSG_DEVICE_STATE] = on_device_state,
+		[GW_MSG_DEVICE_GONE] = on_device_gone,
+		[GW_MSG_LIVE] = on_live,
+		[GW_MSG_REPLAY] = on_replay,
+		[GW_MSG_LOSS] = on_loss,
+		[GW_MSG_PROGRESS] = on_progress,
+		[GW_MSG_HEALTH] = on_health,
 	};
 
 	if (handlers[m->type])
@@ -278,7 +306,8 @@ static void configure(struct gw_plugin *p, const struct gw_node *root)
 	struct gw_err err = { 0 };
 
 	table.also = s->def->sink ? &gw_sink_table : NULL;
-	s->config = (struct gw_sink_config){ .name = p->own_name, .node = root,
+	s->config = (struct gw_sink_config){ .name = p->own_name,
+					     .node = root,
 					     .own = gw_arena_alloc(p->arena, table.size + 1) };
 	if (gw_config_load(p->arena, &table, root, "", s->config.own, &p->problems) > 0)
 		return;
@@ -343,13 +372,22 @@ static void release(struct gw_plugin *p)
 }
 
 static const struct gw_role sink_role = {
-	.number = 1, .configure = configure, .start = start, .message = message, .turn = turn,
-	.waits = waits, .second = gw_sink_second, .stop = stop, .stop_us = STOP_US, .overdue = overdue,
-	.drop = drop, .release = release,
+	.number = 1,
+	.configure = configure,
+	.start = start,
+	.message = message,
+	.turn = turn,
+	.waits = waits,
+	.second = gw_sink_second,
+	.stop = stop,
+	.stop_us = STOP_US,
+	.overdue = overdue,
+	.drop = drop,
+	.release = release,
 };
 
-struct gw_plugin *gw_plugin_open_sink(const struct gw_sink_plugin *def, struct gw_loop *loop, int fd,
-				      struct gw_err *err)
+struct gw_plugin *gw_plugin_open_sink(const struct gw_sink_plugin *def, struct gw_loop *loop,
+				      int fd, struct gw_err *err)
 {
 	struct sink *s = calloc(1, sizeof(*s));
 	struct gw_plugin *p;
@@ -379,9 +417,13 @@ int gw_sink_main(const struct gw_sink_plugin *def, int argc, char *argv[])
 {
 	struct gw_describe_section section = { "sink", def->sink };
 
-	return gw_program_main(&(struct gw_program){ .name = def->name, .version = def->version,
-						     .help = def->help, .tools = def->tools,
-						     .sections = &section, .nsections = 1,
-						     .open = open_on, .def = def },
+	return gw_program_main(&(struct gw_program){ .name = def->name,
+						     .version = def->version,
+						     .help = def->help,
+						     .tools = def->tools,
+						     .sections = &section,
+						     .nsections = 1,
+						     .open = open_on,
+						     .def = def },
 			       argc, argv);
 }

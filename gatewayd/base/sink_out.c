@@ -36,31 +36,42 @@ static void send_state(struct gw_plugin *p)
 	struct gw_message m = { .type = GW_MSG_SINK_STATE };
 
 	m.sink_state = (struct gw_msg_sink_state){
-		.state = (uint8_t)s->far.state, .window = (uint16_t)s->far.window,
-		.in_flight = (uint16_t)(s->now.in_flight < UINT16_MAX ? s->now.in_flight : UINT16_MAX),
-		.refused = s->now.refused, .session = s->far.session,
-		.broker = gw_str(s->far.broker), .reason = gw_str(s->far.reason),
+		.state = (uint8_t)s->far.state,
+		.window = (uint16_t)s->far.window,
+		.in_flight =
+			(uint16_t)(s->now.in_flight < UINT16_MAX ? s->now.in_flight : UINT16_MAX),
+		.refused = s->now.refused,
+		.session = s->far.session,
+		.broker = gw_str(s->far.broker),
+		.reason = gw_str(s->far.reason),
 	};
 	gw_plugin_send(p, &m);
 	s->sent = s->now;
 }
 
-void gw_sink_ack(struct gw_plugin *p, unsigned device, uint64_t from, uint64_t to, enum gw_outcome o,
-		 unsigned credit)
+void gw_sink_ack(struct gw_plugin *p, unsigned device, uint64_t from, uint64_t to,
+		 enum gw_outcome o, unsigned credit)
 {
 	struct sink *s = p->side;
 
 	assert(device <= UINT16_MAX && from <= to);
-	gw_acks_add(&s->acks, &(struct gw_ack){ .device = (uint16_t)device, .what = GW_ACK_READINGS,
-						.result = (uint8_t)o, .credit = credit, .from = from, .to = to });
+	gw_acks_add(&s->acks, &(struct gw_ack){ .device = (uint16_t)device,
+						.what = GW_ACK_READINGS,
+						.result = (uint8_t)o,
+						.credit = credit,
+						.from = from,
+						.to = to });
 }
 
 void gw_sink_ack_loss(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit)
 {
 	struct sink *s = p->side;
 
-	gw_acks_add(&s->acks, &(struct gw_ack){ .what = GW_ACK_LOSS, .result = (uint8_t)o,
-						.credit = credit, .from = id, .to = id });
+	gw_acks_add(&s->acks, &(struct gw_ack){ .what = GW_ACK_LOSS,
+						.result = (uint8_t)o,
+						.credit = credit,
+						.from = id,
+						.to = id });
 }
 
 static bool same_far(const struct far_end *a, const struct far_end *b)

@@ -11,10 +11,12 @@
 static const char *type_text(const struct gw_key *key, char *buf, size_t size)
 {
 	static const char *const names[] = {
-		[GW_T_BOOL] = "true or false", [GW_T_INT] = "integer", [GW_T_DURATION] = "duration",
-		[GW_T_SIZE] = "size", [GW_T_DECIMAL] = "decimal", [GW_T_NUMBER] = "number",
-		[GW_T_TEXT] = "text", [GW_T_NAME] = "name", [GW_T_CHOICE] = NULL,
-		[GW_T_SECTION] = "section", [GW_T_MAP] = "map of sections", [GW_T_NODE] = "see the manual",
+		[GW_T_BOOL] = "true or false",	[GW_T_INT] = "integer",
+		[GW_T_DURATION] = "duration",	[GW_T_SIZE] = "size",
+		[GW_T_DECIMAL] = "decimal",	[GW_T_NUMBER] = "number",
+		[GW_T_TEXT] = "text",		[GW_T_NAME] = "name",
+		[GW_T_CHOICE] = NULL,		[GW_T_SECTION] = "section",
+		[GW_T_MAP] = "map of sections", [GW_T_NODE] = "see the manual",
 	};
 
 	return key->type == GW_T_CHOICE ? gw_choices_text(key, buf, size) : names[key->type];
@@ -60,7 +62,8 @@ static void print_help(const struct gw_program *program)
 
 	printf("%s %s - %s\n\n", program->name, program->version, program->help);
 	printf("A plugin of gatewayd: the daemon starts it where the configuration says\n"
-	       "`plugin: %s`.  By hand it only runs its tools.\n\n", program->name);
+	       "`plugin: %s`.  By hand it only runs its tools.\n\n",
+	       program->name);
 	print_usage(program, stdout);
 	gw_describe(program->sections, program->nsections, print_key, &listing);
 }
@@ -68,7 +71,8 @@ static void print_help(const struct gw_program *program)
 static const struct gw_tool *find_tool(const struct gw_program *program, const char *name)
 {
 	for (const struct gw_tool *t = program->tools; t && t->usage; t++)
-		if (strlen(name) == (size_t)name_length(t) && strncmp(name, t->usage, strlen(name)) == 0)
+		if (strlen(name) == (size_t)name_length(t) &&
+		    strncmp(name, t->usage, strlen(name)) == 0)
 			return t;
 	return NULL;
 }

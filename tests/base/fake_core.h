@@ -40,7 +40,7 @@ struct fake_core {
 	struct gw_receiver *receiver;
 	struct fake_core_packet *first, **last, *taken;
 	struct gw_message message; /* of the last take */
-	bool deaf;                 /* do not read the link */
+	bool deaf;		   /* do not read the link */
 	char problems[FAKE_CORE_PROBLEMS][512];
 	unsigned nproblems;
 };
@@ -175,14 +175,16 @@ static inline void fake_core_say(struct fake_core *c, enum gw_message_type type)
 }
 
 /* The first message of this type that waits, or NULL; it is valid until the next take. */
-static inline const struct gw_message *fake_core_waiting(struct fake_core *c, enum gw_message_type type)
+static inline const struct gw_message *fake_core_waiting(struct fake_core *c,
+							 enum gw_message_type type)
 {
 	struct gw_err err;
 
 	for (struct fake_core_packet **at = &c->first; *at; at = &(*at)->next) {
 		struct fake_core_packet *p = *at;
 
-		fake_core_check(gw_message_decode(p->bytes, p->size, FROM_PLUGIN, &c->message, &err), &err);
+		fake_core_check(
+			gw_message_decode(p->bytes, p->size, FROM_PLUGIN, &c->message, &err), &err);
 		if (c->message.type != type)
 			continue;
 		*at = p->next;
@@ -196,7 +198,8 @@ static inline const struct gw_message *fake_core_waiting(struct fake_core *c, en
 }
 
 /* The same, and waits for it. */
-static inline const struct gw_message *fake_core_take(struct fake_core *c, enum gw_message_type type)
+static inline const struct gw_message *fake_core_take(struct fake_core *c,
+						      enum gw_message_type type)
 {
 	int64_t deadline_us = gw_now_us() + FAKE_CORE_DEADLINE_US;
 	const struct gw_message *m;
@@ -226,9 +229,12 @@ static inline void fake_core_send_node(struct fake_core *c, const struct gw_node
 {
 	struct gw_message m = { .type = GW_MSG_NODE };
 
-	m.node = (struct gw_msg_node){ .kind = (uint8_t)n->kind, .line = n->place.line,
-				       .column = n->place.column, .name_line = n->name_place.line,
-				       .name_column = n->name_place.column, .name = gw_str(n->name),
+	m.node = (struct gw_msg_node){ .kind = (uint8_t)n->kind,
+				       .line = n->place.line,
+				       .column = n->place.column,
+				       .name_line = n->name_place.line,
+				       .name_column = n->name_place.column,
+				       .name = gw_str(n->name),
 				       .text = gw_str(n->text) };
 	fake_core_send(c, &m);
 	if (n->kind < GW_NODE_LIST)
@@ -264,9 +270,10 @@ static inline void fake_core_note_problems(struct fake_core *c)
 	const struct gw_message *m;
 
 	while (c->nproblems < FAKE_CORE_PROBLEMS && (m = fake_core_waiting(c, GW_MSG_PROBLEM)))
-		snprintf(c->problems[c->nproblems++], sizeof(c->problems[0]), "gw.yaml:%u:%u: %.*s: %.*s",
-			 m->problem.line, m->problem.column, (int)m->problem.path.n, m->problem.path.s,
-			 (int)m->problem.text.n, m->problem.text.s);
+		snprintf(c->problems[c->nproblems++], sizeof(c->problems[0]),
+			 "gw.yaml:%u:%u: %.*s: %.*s", m->problem.line, m->problem.column,
+			 (int)m->problem.path.n, m->problem.path.s, (int)m->problem.text.n,
+			 m->problem.text.s);
 }
 
 /* From HELLO to READY; returns how many problems there are: see c->problems. */
@@ -276,8 +283,10 @@ static inline unsigned fake_core_configure(struct fake_core *c, const char *name
 	unsigned problems;
 
 	fake_core_take(c, GW_MSG_HELLO);
-	welcome.welcome = (struct gw_msg_welcome){ .version = GW_LINK_VERSION, .name = gw_str(name),
-						   .gateway = gw_str("gw-1"), .core = gw_str("test") };
+	welcome.welcome = (struct gw_msg_welcome){ .version = GW_LINK_VERSION,
+						   .name = gw_str(name),
+						   .gateway = gw_str("gw-1"),
+						   .core = gw_str("test") };
 	fake_core_send(c, &welcome);
 	fake_core_take(c, GW_MSG_DESCRIBED);
 	fake_core_send_yaml(c, yaml);

@@ -60,7 +60,10 @@ static void the_python_source_speaks_the_protocol(void **state)
 	(void)state;
 	fake_core_open(&c);
 	pid = run_python(&c, find_program(guide));
-	assert_int_equal(fake_core_configure(&c, "games", "plugin: dice\ninterval: 1s\ndevices:\n  table: {title: Bàn}\n"), 0);
+	assert_int_equal(fake_core_configure(
+				 &c, "games",
+				 "plugin: dice\ninterval: 1s\ndevices:\n  table: {title: Bàn}\n"),
+			 0);
 	m = fake_core_take(&c, GW_MSG_DEVICE);
 	assert_int_equal(m->device.name.n, strlen("table"));
 	assert_memory_equal(m->device.name.s, "table", strlen("table"));

@@ -90,8 +90,9 @@ static void an_overrun_is_counted_and_its_points_stay_due(void **state)
 	assert_int_equal(gw_schedule_overruns(s, 0), 1);
 	gw_schedule_finished(s, 0);
 	assert_int_equal(gw_schedule_busy(s), 0);
-	assert_int_equal(take(s, 2 * SECOND + 1, NULL), 0);    /* not before the next tick */
-	assert_int_equal(take(s, 3 * SECOND, &due_us), 3); /* the two-second group of the skipped tick too */
+	assert_int_equal(take(s, 2 * SECOND + 1, NULL), 0); /* not before the next tick */
+	assert_int_equal(take(s, 3 * SECOND, &due_us),
+			 3); /* the two-second group of the skipped tick too */
 	assert_int_equal(due_us, 3 * SECOND);
 	assert_int_equal(gw_schedule_overruns(s, 0), 1);
 	gw_schedule_free(s);

@@ -8,12 +8,18 @@
 
 /* ---- a sink for the tests ---- */
 
-struct sink_keys { const char *broker; };
-static const struct gw_key sink_key_list[] = {
-	{ .name = "broker", .type = GW_T_TEXT, .flags = GW_REQUIRED,
-	  .offset = offsetof(struct sink_keys, broker), .help = "Where it goes." },
+struct sink_keys {
+	const char *broker;
 };
-static const struct gw_table sink_table = GW_TABLE("sink", struct sink_keys, sink_key_list, "A sink.");
+static const struct gw_key sink_key_list[] = {
+	{ .name = "broker",
+	  .type = GW_T_TEXT,
+	  .flags = GW_REQUIRED,
+	  .offset = offsetof(struct sink_keys, broker),
+	  .help = "Where it goes." },
+};
+static const struct gw_table sink_table =
+	GW_TABLE("sink", struct sink_keys, sink_key_list, "A sink.");
 
 static struct seen {
 	struct gw_plugin *plugin;
@@ -28,7 +34,8 @@ static struct seen {
 	char text[200]; /* of the last news */
 } seen;
 
-static int configure(struct gw_plugin *p, const struct gw_sink_config *config, void **self, struct gw_err *err)
+static int configure(struct gw_plugin *p, const struct gw_sink_config *config, void **self,
+		     struct gw_err *err)
 {
 	(void)err;
 	seen.plugin = p;
@@ -37,7 +44,8 @@ static int configure(struct gw_plugin *p, const struct gw_sink_config *config, v
 	return 0;
 }
 
-static int start(void *self, struct gw_loop *loop, const struct gw_gateway_info *g, struct gw_err *err)
+static int start(void *self, struct gw_loop *loop, const struct gw_gateway_info *g,
+		 struct gw_err *err)
 {
 	(void)self;
 	(void)loop;
@@ -72,7 +80,8 @@ static void device_state(void *self, const struct gw_layout *current, enum gw_de
 			 int64_t ts_ms, const char *reason)
 {
 	(void)self;
-	snprintf(seen.text, sizeof(seen.text), "%s %d %lld %s", current->name, (int)state, (long long)ts_ms, reason);
+	snprintf(seen.text, sizeof(seen.text), "%s %d %lld %s", current->name, (int)state,
+		 (long long)ts_ms, reason);
 }
 
 static void device_gone(void *self, const char *name)
@@ -86,14 +95,15 @@ static void loss(void *self, const struct gw_layout *current, const struct gw_lo
 {
 	(void)self;
 	seen.losses++;
-	snprintf(seen.text, sizeof(seen.text), "%s %llu-%llu %s", current->name, (unsigned long long)l->from,
-		 (unsigned long long)l->to, l->cause);
+	snprintf(seen.text, sizeof(seen.text), "%s %llu-%llu %s", current->name,
+		 (unsigned long long)l->from, (unsigned long long)l->to, l->cause);
 }
 
 static void progress(void *self, const struct gw_layout *current, const struct gw_progress *p)
 {
 	(void)self;
-	snprintf(seen.text, sizeof(seen.text), "%s up to %llu", current->name, (unsigned long long)p->complete_to);
+	snprintf(seen.text, sizeof(seen.text), "%s up to %llu", current->name,
+		 (unsigned long long)p->complete_to);
 }
 
 static void health(void *self, const char *json, size_t size)
@@ -111,10 +121,20 @@ static void stop(void *self)
 }
 
 static const struct gw_sink_plugin test_sink = {
-	.name = "test", .version = "7", .help = "A sink for tests.", .sink = &sink_table,
-	.configure = configure, .start = start, .layout = layout, .device_state = device_state,
-	.device_gone = device_gone, .readings = readings, .loss = loss, .progress = progress,
-	.health = health, .stop = stop,
+	.name = "test",
+	.version = "7",
+	.help = "A sink for tests.",
+	.sink = &sink_table,
+	.configure = configure,
+	.start = start,
+	.layout = layout,
+	.device_state = device_state,
+	.device_gone = device_gone,
+	.readings = readings,
+	.loss = loss,
+	.progress = progress,
+	.health = health,
+	.stop = stop,
 };
 
 /* ---- the core's side ---- */
@@ -156,18 +176,27 @@ static void send_gateway(struct fake_core *c, uint16_t devices)
 }
 
 /* A layout of two points: a number and an enumeration. */
-static void send_layout(struct fake_core *c, uint32_t number, uint16_t device, bool current, unsigned points)
+static void send_layout(struct fake_core *c, uint32_t number, uint16_t device, bool current,
+			unsigned points)
 {
 	struct gw_message m = { .type = GW_MSG_LAYOUT };
 
-	m.layout = (struct gw_msg_layout){ .layout = number, .device = device, .current = current,
-					   .name = gw_str(device ? "pump-1" : "meter-1"), .points = 2 };
+	m.layout = (struct gw_msg_layout){ .layout = number,
+					   .device = device,
+					   .current = current,
+					   .name = gw_str(device ? "pump-1" : "meter-1"),
+					   .points = 2 };
 	fake_core_send(c, &m);
 	m = (struct gw_message){ .type = GW_MSG_LAYOUT_POINT };
 	for (uint16_t i = 0; i < points; i++) {
 		m.layout_point = (struct gw_msg_layout_point){
-			.layout = number, .point = i, .name = gw_str(i ? "mode" : "level"),
-			.type = i ? GW_TYPE_TEXT : GW_TYPE_NUMBER, .limits = 5, .min = 1.5, .deadband = 0.25,
+			.layout = number,
+			.point = i,
+			.name = gw_str(i ? "mode" : "level"),
+			.type = i ? GW_TYPE_TEXT : GW_TYPE_NUMBER,
+			.limits = 5,
+			.min = 1.5,
+			.deadband = 0.25,
 			.labels = gw_str(i ? "off\nmanual\nauto" : NULL),
 		};
 		fake_core_send(c, &m);
@@ -186,11 +215,14 @@ static void run(struct fake_core *c)
 
 enum { ONE = 48 + 8 + 16 }; /* bytes of a reading with both points */
 
-static struct gw_reading *make_reading(void *at, uint32_t layout_number, uint16_t device, uint64_t seq, uint64_t label)
+static struct gw_reading *make_reading(void *at, uint32_t layout_number, uint16_t device,
+				       uint64_t seq, uint64_t label)
 {
 	struct gw_reading *r = at;
 
-	*r = (struct gw_reading){ .size = ONE, .layout = layout_number, .device = device, .count = 2, .seq = seq };
+	*r = (struct gw_reading){
+		.size = ONE, .layout = layout_number, .device = device, .count = 2, .seq = seq
+	};
 	gw_reading_tags(r)[0] = gw_tag(0, GW_F64, GW_GOOD);
 	gw_reading_tags(r)[1] = gw_tag(1, GW_ENUM, GW_GOOD);
 	gw_reading_slots(r)[0] = 0;
@@ -198,7 +230,8 @@ static struct gw_reading *make_reading(void *at, uint32_t layout_number, uint16_
 	return r;
 }
 
-static void send_block(struct fake_core *c, enum gw_message_type type, const void *block, size_t size)
+static void send_block(struct fake_core *c, enum gw_message_type type, const void *block,
+		       size_t size)
 {
 	struct gw_err err;
 
@@ -212,7 +245,8 @@ static void it_describes_itself_and_checks_its_keys(void **state)
 	struct fake_core *c = *state;
 
 	assert_int_equal(fake_core_configure(c, "goc", "plugin: test\nbrokr: x\n"), 2);
-	assert_string_equal(c->problems[0], "gw.yaml:2:1: : unknown key 'brokr'; did you mean 'broker'?");
+	assert_string_equal(c->problems[0],
+			    "gw.yaml:2:1: : unknown key 'brokr'; did you mean 'broker'?");
 	assert_string_equal(c->problems[1], "gw.yaml:1:1: : required key 'broker' is missing");
 	assert_null(seen.plugin);
 }
@@ -302,17 +336,36 @@ static void live_and_backlog_come_with_their_layouts(void **state)
 }
 
 /* Each breaks one thing in a good reading of pump-1. */
-static void wrong_layout(struct gw_reading *r) { r->layout = 99; }
-static void wrong_device(struct gw_reading *r) { r->device = 0; }
-static void wrong_label(struct gw_reading *r) { gw_reading_slots(r)[1] = 3; }
-static void wrong_index(struct gw_reading *r) { gw_reading_tags(r)[1] = gw_tag(2, GW_ENUM, GW_GOOD); }
-static void wrong_size(struct gw_reading *r) { r->size = ONE + 8; }
-static void no_size(struct gw_reading *r) { r->size = 0; }
+static void wrong_layout(struct gw_reading *r)
+{
+	r->layout = 99;
+}
+static void wrong_device(struct gw_reading *r)
+{
+	r->device = 0;
+}
+static void wrong_label(struct gw_reading *r)
+{
+	gw_reading_slots(r)[1] = 3;
+}
+static void wrong_index(struct gw_reading *r)
+{
+	gw_reading_tags(r)[1] = gw_tag(2, GW_ENUM, GW_GOOD);
+}
+static void wrong_size(struct gw_reading *r)
+{
+	r->size = ONE + 8;
+}
+static void no_size(struct gw_reading *r)
+{
+	r->size = 0;
+}
 
 static void a_reading_that_does_not_fit_ends_the_sink_with_1(void **state)
 {
-	static void (*const breaks[])(struct gw_reading *) = { wrong_layout, wrong_device, wrong_label,
-							       wrong_index, wrong_size, no_size };
+	static void (*const breaks[])(struct gw_reading *) = { wrong_layout, wrong_device,
+							       wrong_label,  wrong_index,
+							       wrong_size,   no_size };
 	_Alignas(8) char block[ONE];
 
 	(void)state;
@@ -348,23 +401,29 @@ static void news_of_devices_come_with_their_layout(void **state)
 	struct gw_message m = { .type = GW_MSG_DEVICE_STATE };
 
 	run(c);
-	m.device_state = (struct gw_msg_device_state){ .device = 1, .state = 2, .ts_ms = 5, .reason = gw_str("timeout") };
+	m.device_state = (struct gw_msg_device_state){
+		.device = 1, .state = 2, .ts_ms = 5, .reason = gw_str("timeout")
+	};
 	fake_core_send(c, &m);
 	settle(c);
 	assert_string_equal(seen.text, "pump-1 2 5 timeout");
 	m = (struct gw_message){ .type = GW_MSG_LOSS };
-	m.loss = (struct gw_msg_loss){ .id = 8, .device = 0, .from = 1, .to = 9, .cause = GW_LOSS_POWER_CUT };
+	m.loss = (struct gw_msg_loss){
+		.id = 8, .device = 0, .from = 1, .to = 9, .cause = GW_LOSS_POWER_CUT
+	};
 	fake_core_send(c, &m);
 	settle(c);
 	assert_string_equal(seen.text, "meter-1 1-9 power_cut");
-	m = (struct gw_message){ .type = GW_MSG_PROGRESS, .progress = { .device = 1, .complete_to = 77 } };
+	m = (struct gw_message){ .type = GW_MSG_PROGRESS,
+				 .progress = { .device = 1, .complete_to = 77 } };
 	fake_core_send(c, &m);
 	settle(c);
 	assert_string_equal(seen.text, "pump-1 up to 77");
 	send_block(c, GW_MSG_HEALTH, "{}", 2);
 	settle(c);
 	assert_string_equal(seen.text, "{}");
-	m = (struct gw_message){ .type = GW_MSG_DEVICE_GONE, .device_gone = { .name = gw_str("pump-1") } };
+	m = (struct gw_message){ .type = GW_MSG_DEVICE_GONE,
+				 .device_gone = { .name = gw_str("pump-1") } };
 	fake_core_send(c, &m);
 	settle(c);
 	assert_string_equal(seen.text, "pump-1 is gone");
@@ -373,7 +432,8 @@ static void news_of_devices_come_with_their_layout(void **state)
 
 /* ---- acknowledgements ---- */
 
-static void assert_ack(struct gw_ack got, unsigned device, uint64_t from, uint64_t to, unsigned result, unsigned credit)
+static void assert_ack(struct gw_ack got, unsigned device, uint64_t from, uint64_t to,
+		       unsigned result, unsigned credit)
 {
 	assert_int_equal(got.device, device);
 	assert_int_equal(got.from, from);
@@ -391,12 +451,12 @@ static void neighbouring_acknowledgements_become_one(void **state)
 	run(c);
 	gw_sink_ack(seen.plugin, 1, 5, 5, GW_DONE, 1);
 	gw_sink_ack(seen.plugin, 0, 7, 9, GW_DONE, 1);
-	gw_sink_ack(seen.plugin, 1, 6, 8, GW_DONE, 1);   /* behind the first */
-	gw_sink_ack(seen.plugin, 1, 3, 4, GW_DONE, 0);   /* before it */
+	gw_sink_ack(seen.plugin, 1, 6, 8, GW_DONE, 1);	  /* behind the first */
+	gw_sink_ack(seen.plugin, 1, 3, 4, GW_DONE, 0);	  /* before it */
 	gw_sink_ack(seen.plugin, 1, 9, 9, GW_REFUSED, 1); /* another outcome */
 	gw_sink_ack(seen.plugin, 1, 10, 10, GW_DONE, 1);
 	gw_sink_ack(seen.plugin, 0, 11, 11, GW_DONE, 1); /* a gap */
-	gw_sink_ack_loss(seen.plugin, 12, GW_DONE, 1);   /* no neighbour of 11 */
+	gw_sink_ack_loss(seen.plugin, 12, GW_DONE, 1);	 /* no neighbour of 11 */
 	settle(c);
 	m = fake_core_take(c, GW_MSG_ACKS);
 	assert_int_equal(m->acks.block.n, 6 * sizeof(acks[0]));
@@ -435,7 +495,8 @@ static void a_lost_connection_never_overtakes_acknowledgements(void **state)
 	gw_sink_state(seen.plugin, GW_FAR_CONNECTED, 50, 42, "mqtt://b:1883", NULL);
 	gw_sink_ack(seen.plugin, 1, 1, 1, GW_DONE, 1);
 	gw_sink_state(seen.plugin, GW_FAR_WAITING, 0, 42, "mqtt://b:1883", "refused\n");
-	gw_sink_state(seen.plugin, GW_FAR_WAITING, 0, 42, "mqtt://b:1883", "refused\n"); /* no change */
+	gw_sink_state(seen.plugin, GW_FAR_WAITING, 0, 42, "mqtt://b:1883",
+		      "refused\n"); /* no change */
 	gw_sink_ack(seen.plugin, 1, 2, 2, GW_DONE, 1);
 	fake_core_receive(c);
 	while (fake_core_waiting(c, GW_MSG_KEY))
@@ -518,7 +579,8 @@ static void a_sink_that_never_started_stops_at_once(void **state)
 
 static void send_point_out_of_turn(struct fake_core *c)
 {
-	struct gw_message m = { .type = GW_MSG_LAYOUT_POINT, .layout_point = { .layout = 10, .point = 5 } };
+	struct gw_message m = { .type = GW_MSG_LAYOUT_POINT,
+				.layout_point = { .layout = 10, .point = 5 } };
 
 	fake_core_send(c, &m);
 }
@@ -553,7 +615,7 @@ static void news_out_of_turn_end_the_sink_with_1(void **state)
 {
 	static void (*const lies[])(struct fake_core *) = {
 		send_point_out_of_turn, send_layout_inside_a_layout, send_state_of_a_stranger,
-		send_reading_early, send_what_is_for_a_source,
+		send_reading_early,	send_what_is_for_a_source,
 	};
 
 	(void)state;

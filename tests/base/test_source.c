@@ -12,44 +12,87 @@
 
 /* ---- a source for the tests ---- */
 
-struct serial_keys { int64_t baud; };
-struct source_keys { const char *connection; struct serial_keys serial; };
-struct device_keys { int64_t unit_id; const char *connection; };
-struct point_keys { int64_t address; int type; };
+struct serial_keys {
+	int64_t baud;
+};
+struct source_keys {
+	const char *connection;
+	struct serial_keys serial;
+};
+struct device_keys {
+	int64_t unit_id;
+	const char *connection;
+};
+struct point_keys {
+	int64_t address;
+	int type;
+};
 
 static const struct gw_key serial_key_list[] = {
-	{ .name = "baud", .type = GW_T_INT, .fallback = "9600", .min = 1200, .max = 115200,
-	  .offset = offsetof(struct serial_keys, baud), .help = "Bits a second." },
+	{ .name = "baud",
+	  .type = GW_T_INT,
+	  .fallback = "9600",
+	  .min = 1200,
+	  .max = 115200,
+	  .offset = offsetof(struct serial_keys, baud),
+	  .help = "Bits a second." },
 };
-static const struct gw_table serial_table = GW_TABLE("serial", struct serial_keys, serial_key_list, "A line.");
+static const struct gw_table serial_table =
+	GW_TABLE("serial", struct serial_keys, serial_key_list, "A line.");
 static const struct gw_key source_key_list[] = {
-	{ .name = "connection", .type = GW_T_TEXT, .fallback = "none",
-	  .offset = offsetof(struct source_keys, connection), .help = "Where it is." },
-	{ .name = "serial", .type = GW_T_SECTION, .offset = offsetof(struct source_keys, serial),
-	  .table = &serial_table, .help = "Its line." },
+	{ .name = "connection",
+	  .type = GW_T_TEXT,
+	  .fallback = "none",
+	  .offset = offsetof(struct source_keys, connection),
+	  .help = "Where it is." },
+	{ .name = "serial",
+	  .type = GW_T_SECTION,
+	  .offset = offsetof(struct source_keys, serial),
+	  .table = &serial_table,
+	  .help = "Its line." },
 };
-static const struct gw_table source_table = GW_TABLE("source", struct source_keys, source_key_list, "A source.");
+static const struct gw_table source_table =
+	GW_TABLE("source", struct source_keys, source_key_list, "A source.");
 static const struct gw_key device_key_list[] = {
-	{ .name = "unit_id", .type = GW_T_INT, .flags = GW_REQUIRED, .min = 0, .max = 255,
-	  .offset = offsetof(struct device_keys, unit_id), .help = "Its number." },
-	{ .name = "connection", .type = GW_T_TEXT, .flags = GW_INHERIT,
-	  .offset = offsetof(struct device_keys, connection), .help = "Where it is." },
+	{ .name = "unit_id",
+	  .type = GW_T_INT,
+	  .flags = GW_REQUIRED,
+	  .min = 0,
+	  .max = 255,
+	  .offset = offsetof(struct device_keys, unit_id),
+	  .help = "Its number." },
+	{ .name = "connection",
+	  .type = GW_T_TEXT,
+	  .flags = GW_INHERIT,
+	  .offset = offsetof(struct device_keys, connection),
+	  .help = "Where it is." },
 };
-static const struct gw_table device_table = GW_TABLE("device", struct device_keys, device_key_list, "A device.");
+static const struct gw_table device_table =
+	GW_TABLE("device", struct device_keys, device_key_list, "A device.");
 static const char *const types[] = { "u16", "text", NULL };
 static const struct gw_key point_key_list[] = {
-	{ .name = "address", .type = GW_T_INT, .flags = GW_REQUIRED, .min = 0, .max = 65535,
-	  .offset = offsetof(struct point_keys, address), .help = "Where it is." },
-	{ .name = "type", .type = GW_T_CHOICE, .fallback = "u16", .choices = types,
-	  .offset = offsetof(struct point_keys, type), .help = "What it is." },
+	{ .name = "address",
+	  .type = GW_T_INT,
+	  .flags = GW_REQUIRED,
+	  .min = 0,
+	  .max = 65535,
+	  .offset = offsetof(struct point_keys, address),
+	  .help = "Where it is." },
+	{ .name = "type",
+	  .type = GW_T_CHOICE,
+	  .fallback = "u16",
+	  .choices = types,
+	  .offset = offsetof(struct point_keys, type),
+	  .help = "What it is." },
 };
-static const struct gw_table point_table = GW_TABLE("point", struct point_keys, point_key_list, "A point.");
+static const struct gw_table point_table =
+	GW_TABLE("point", struct point_keys, point_key_list, "A point.");
 
 /* What the test wants of the source, and what the source saw. */
 static struct seen {
 	struct gw_plugin *plugin;
 	const struct gw_source_config *config;
-	bool keep_open;              /* leave cycles open */
+	bool keep_open; /* leave cycles open */
 	bool refuse, refuse_start;
 	bool many_intervals;
 	struct gw_cycle *open[8];
@@ -59,7 +102,8 @@ static struct seen {
 	uint32_t mask;
 } seen;
 
-static int configure(struct gw_plugin *p, const struct gw_source_config *config, void **self, struct gw_err *err)
+static int configure(struct gw_plugin *p, const struct gw_source_config *config, void **self,
+		     struct gw_err *err)
 {
 	seen.plugin = p;
 	seen.config = config;
@@ -69,13 +113,16 @@ static int configure(struct gw_plugin *p, const struct gw_source_config *config,
 		const struct device_keys *keys = device->own;
 
 		if (keys->unit_id == 13)
-			gw_problem(gw_plugin_problems(p), &gw_node_get(device->node, "unit_id")->place,
+			gw_problem(gw_plugin_problems(p),
+				   &gw_node_get(device->node, "unit_id")->place,
 				   "devices.unlucky.unit_id", "13 brings bad luck");
 		for (unsigned i = 0; i < device->npoints; i++) {
 			const struct point_keys *point = device->points[i].own;
 
-			gw_source_point(p, d, i, device->points[i].name, point->type ? GW_TEXT : GW_I64,
-					16, false, "V", device->points[i].interval_ms + (seen.many_intervals ? i : 0));
+			gw_source_point(p, d, i, device->points[i].name,
+					point->type ? GW_TEXT : GW_I64, 16, false, "V",
+					device->points[i].interval_ms +
+						(seen.many_intervals ? i : 0));
 		}
 	}
 	return seen.refuse ? gw_err_set(err, GW_EIO, "there is no bus in this machine") : 0;
@@ -121,21 +168,30 @@ static void stop(void *self)
 }
 
 static const struct gw_source_plugin test_source = {
-	.name = "test", .version = "7", .help = "A source for tests.",
-	.source = &source_table, .device = &device_table, .point = &point_table,
-	.configure = configure, .start = start, .cycle = cycle, .ask = ask, .stop = stop,
+	.name = "test",
+	.version = "7",
+	.help = "A source for tests.",
+	.source = &source_table,
+	.device = &device_table,
+	.point = &point_table,
+	.configure = configure,
+	.start = start,
+	.cycle = cycle,
+	.ask = ask,
+	.stop = stop,
 };
 
-static const char two_points[] = "plugin: test\n"
-				 "interval: 100ms\n"
-				 "connection: here\n"
-				 "devices:\n"
-				 "  pump:\n"
-				 "    unit_id: 3\n"
-				 "    points:\n"
-				 "      flow: {address: 1}\n"
-				 "      level: {address: 2, interval: 1h}\n"
-				 "  other: {unit_id: 4, connection: there, interval: 1h, points: {p: {address: 9}}}\n";
+static const char two_points[] =
+	"plugin: test\n"
+	"interval: 100ms\n"
+	"connection: here\n"
+	"devices:\n"
+	"  pump:\n"
+	"    unit_id: 3\n"
+	"    points:\n"
+	"      flow: {address: 1}\n"
+	"      level: {address: 2, interval: 1h}\n"
+	"  other: {unit_id: 4, connection: there, interval: 1h, points: {p: {address: 9}}}\n";
 
 static int setup(void **state)
 {
@@ -171,8 +227,9 @@ static void assert_text(struct gw_str s, const char *want)
 
 static void it_says_who_it_is_and_what_keys_it_has(void **state)
 {
-	static const char *const want[] = { "source.connection", "source.serial", "serial.baud",
-					    "device.unit_id", "device.connection", "point.address",
+	static const char *const want[] = { "source.connection", "source.serial",
+					    "serial.baud",	 "device.unit_id",
+					    "device.connection", "point.address",
 					    "point.type" };
 	struct fake_core *c = *state;
 	struct gw_message welcome = { .type = GW_MSG_WELCOME, .welcome = { .version = 1 } };
@@ -291,11 +348,13 @@ static void too_many_intervals_are_a_problem_of_their_device(void **state)
 	char yaml[4096] = "plugin: test\ndevices:\n  pump:\n    unit_id: 1\n    points:\n";
 
 	for (int i = 0; i < 40; i++)
-		snprintf(yaml + strlen(yaml), sizeof(yaml) - strlen(yaml), "      p%d: {address: %d}\n", i, i);
+		snprintf(yaml + strlen(yaml), sizeof(yaml) - strlen(yaml),
+			 "      p%d: {address: %d}\n", i, i);
 	seen.many_intervals = true;
 	assert_int_equal(fake_core_configure(c, "pumps", yaml), 1);
-	assert_string_equal(c->problems[0],
-			    "gw.yaml:3:3: devices.pump: its points have more than 32 different intervals");
+	assert_string_equal(
+		c->problems[0],
+		"gw.yaml:3:3: devices.pump: its points have more than 32 different intervals");
 }
 
 /* ---- running ---- */
@@ -577,9 +636,14 @@ static void a_tree_that_lies_is_refused(void **state)
 		uint8_t kinds[24];
 		size_t n;
 	} trees[] = {
-		{ { SCALAR }, 1 }, { { END }, 1 }, { { MAP, END, MAP }, 3 }, { { MAP, END, END }, 3 },
+		{ { SCALAR }, 1 },
+		{ { END }, 1 },
+		{ { MAP, END, MAP }, 3 },
+		{ { MAP, END, END }, 3 },
 		{ { 77 }, 1 },
-		{ { MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP }, 17 },
+		{ { MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP, MAP,
+		    MAP },
+		  17 },
 	};
 
 	(void)state;
@@ -653,11 +717,11 @@ static void by_hand_it_explains_itself(void **state)
 	     *tool[] = { "test", "dance", "tango", NULL };
 
 	(void)state;
-	assert_string_equal(by_hand(2, help),
+	assert_string_equal(
+		by_hand(2, help),
 		"test 7 - A source for tests.\n\n"
 		"A plugin of gatewayd: the daemon starts it where the configuration says\n"
-		"`plugin: test`.  By hand it only runs its tools.\n\n" USAGE
-		"\nKeys of a source:\n"
+		"`plugin: test`.  By hand it only runs its tools.\n\n" USAGE "\nKeys of a source:\n"
 		"  connection         text, default none\n"
 		"                     Where it is.\n"
 		"  serial             section\n"
@@ -688,9 +752,11 @@ static void a_wrong_link_is_an_error_and_no_crash(void **state)
 
 	(void)state;
 	setenv("GATEWAYD_LINK", "three", 1);
-	assert_string_equal(by_hand(1, none), "<3>GATEWAYD_LINK: 'three' is not a whole number\n= 1");
+	assert_string_equal(by_hand(1, none),
+			    "<3>GATEWAYD_LINK: 'three' is not a whole number\n= 1");
 	setenv("GATEWAYD_LINK", "77", 1);
-	assert_string_equal(by_hand(1, none), "<3>GATEWAYD_LINK: descriptor 77: Bad file descriptor\n= 1");
+	assert_string_equal(by_hand(1, none),
+			    "<3>GATEWAYD_LINK: descriptor 77: Bad file descriptor\n= 1");
 	unsetenv("GATEWAYD_LINK");
 }
 
