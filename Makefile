@@ -111,7 +111,7 @@ fuzz:
 PACKAGES := gcc make pkg-config git libpaho-mqtt-dev libmodbus-dev libsqlite3-dev libyaml-dev \
 	libsystemd-dev libjansson-dev zlib1g-dev libssl-dev
 TEST_PACKAGES := libcmocka-dev mosquitto mosquitto-clients python3 python3-pymodbus python3-paho-mqtt \
-	mbpoll sqlite3 openssl
+	python3-serial-asyncio mbpoll sqlite3 openssl
 LINT_PACKAGES := clang clang-tidy cppcheck
 BENCH_PACKAGES := collectd-core libmodbus5 libmosquitto1
 .PHONY: deps deps-build deps-lint deps-bench
