@@ -1,12 +1,14 @@
 /*
- * deliver.c - see deliver.h.  Split in two: this file keeps the books (what is
- * due, what is on its way, losses); deliver_send.c chooses what goes next.
+ * deliver.c - see deliver.h.  This file keeps the books (what is due, what is on its
+ * way), deliver_loss.c those of what was given up; deliver_send.c chooses what goes next.
  */
 #include "core/deliver_private.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { RATE_MAX = 100 * 1000 * 1000 }; /* above it a cap is none */
 
 static void *grown(void *old, size_t have, size_t want, size_t size)
 {
@@ -22,6 +24,8 @@ struct gw_deliver *gw_deliver_new(const struct gw_deliver_options *o)
 	struct gw_deliver *d = grown(NULL, 0, 1, sizeof(*d));
 
 	d->o = *o;
+	if (d->o.replay_rate > RATE_MAX)
+		d->o.replay_rate = 0;
 	d->end_id = GW_END_UNKNOWN;
 	d->fifo_capacity = 256;
 	d->fifo = grown(NULL, 0, d->fifo_capacity, sizeof(*d->fifo));
@@ -36,6 +40,7 @@ void gw_deliver_free(struct gw_deliver *d)
 	for (size_t i = 0; i < d->ndevices; i++) {
 		gw_ranges_free(&d->devices[i].due);
 		gw_ranges_free(&d->devices[i].flight);
+		gw_ranges_free(&d->devices[i].again);
 	}
 	free(d->devices);
 	free(d->losses);
@@ -68,7 +73,7 @@ static void due_add(struct gw_deliver *d, struct outgoing *o, uint64_t from, uin
 	d->due_total += n;
 	if (o->parked)
 		d->parked_due += n;
-	o->changed = true;
+	o->changed = o->used = true;
 }
 
 static uint64_t due_remove(struct gw_deliver *d, struct outgoing *o, uint64_t from, uint64_t to)
@@ -136,6 +141,9 @@ const struct gw_ranges *gw_deliver_due_of(const struct gw_deliver *d, uint16_t d
 void gw_deliver_changed(struct gw_deliver *d,
 			void (*fn)(void *arg, uint16_t device, const struct gw_ranges *due), void *arg)
 {
+	gw_loss_commit_begins(d);
+	if (d->again && d->again_keeping == NOT_KEPT)
+		d->again_keeping = IN_A_COMMIT;
 	for (size_t i = 0; i < d->ndevices; i++)
 		if (d->devices[i].changed) {
 			d->devices[i].changed = false;
@@ -146,9 +154,25 @@ void gw_deliver_changed(struct gw_deliver *d,
 void gw_deliver_mark_all(struct gw_deliver *d)
 {
 	for (size_t i = 0; i < d->ndevices; i++)
-		d->devices[i].changed |= d->devices[i].live_us > 0 || d->devices[i].due.n > 0;
-	for (size_t i = 0; i < d->nlosses; i++)
-		d->o.ops->loss_changed(d->o.arg, &d->losses[i].row);
+		d->devices[i].changed |= d->devices[i].used;
+	if (d->again_keeping == IN_A_COMMIT)
+		d->again_keeping = NOT_KEPT;
+	gw_loss_commit_failed(d);
+}
+
+/* Those of the range that are not due yet. */
+static void note_again(struct outgoing *o, uint64_t from, uint64_t to)
+{
+	struct gw_range r;
+
+	while (gw_ranges_overlap(&o->due, from, to, &r)) {
+		if (r.from > from)
+			gw_ranges_add(&o->again, from, r.from - 1);
+		if (r.to == to)
+			return;
+		from = r.to + 1;
+	}
+	gw_ranges_add(&o->again, from, to);
 }
 
 uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to)
@@ -156,59 +180,46 @@ uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, 
 	struct outgoing *o = gw_deliver_slot(d, device);
 	uint64_t before = o->due.total;
 
+	note_again(o, from, to);
 	due_add(d, o, from, to);
+	d->again = true;
+	d->again_keeping = NOT_KEPT; /* the store finds them once it knows that they are due */
 	d->low_id = 0;
-	gw_deliver_rewind(d);
 	return o->due.total - before;
 }
 
-/* ---- losses ---- */
-
-void gw_deliver_restore_loss(struct gw_deliver *d, const struct gw_loss_row *row)
+static void drop_what_lies_still(struct gw_deliver *d, struct outgoing *o, uint64_t from, uint64_t to)
 {
-	if (d->nlosses == d->losses_capacity) {
-		size_t want = d->losses_capacity ? d->losses_capacity * 2 : 16;
+	struct gw_range r, f;
 
-		d->losses = grown(d->losses, d->losses_capacity, want, sizeof(*d->losses));
-		d->losses_capacity = want;
+	for (; gw_ranges_overlap(&o->due, from, to, &r); from = r.to + 1) {
+		if (!gw_ranges_overlap(&o->flight, r.from, r.to, &f)) {
+			due_remove(d, o, r.from, r.to);
+		} else if (f.from > r.from) {
+			due_remove(d, o, r.from, f.from - 1);
+			r.to = f.to;
+		} else {
+			r.to = f.to;
+		}
 	}
-	d->losses[d->nlosses++] = (struct outgoing_loss){ .row = *row };
 }
 
-/* An unsent record that the new range continues: a year of overflow stays one record. */
-static struct outgoing_loss *loss_before(struct gw_deliver *d, const struct gw_giveup *g, uint64_t from)
+/* A whole walk did not find them: they left the store, and had been settled before. */
+void gw_deliver_again_ends(struct gw_deliver *d)
 {
-	for (size_t i = d->nlosses; i-- > 0;) {
-		struct outgoing_loss *l = &d->losses[i];
+	if (!d->again)
+		return;
+	d->again = false;
+	for (size_t i = 0; i < d->ndevices; i++) {
+		struct outgoing *o = &d->devices[i];
 
-		if (l->row.device == g->device && l->row.state == 0 && l->row.cause == g->cause &&
-		    l->row.exact == g->exact && l->row.to + 1 == from)
-			return l;
+		for (uint32_t k = 0; k < o->again.n; k++)
+			drop_what_lies_still(d, o, o->again.r[k].from, o->again.r[k].to);
+		gw_ranges_free(&o->again);
 	}
-	return NULL;
 }
 
-static void loss_add(struct gw_deliver *d, const struct gw_giveup *g, const struct gw_range *r)
-{
-	struct outgoing_loss *l = loss_before(d, g, r->from);
-	uint64_t n = r->to - r->from + 1;
-
-	if (l) {
-		l->row.to = r->to;
-		l->row.readings += n;
-		l->row.ts_to_ms = g->ts_to_ms;
-	} else {
-		struct gw_loss_row row = {
-			.id = d->o.ops->loss_id(d->o.arg), .sink = d->o.sink, .device = g->device,
-			.cause = (uint8_t)g->cause, .exact = g->exact, .from = r->from, .to = r->to,
-			.readings = n, .ts_from_ms = g->ts_from_ms, .ts_to_ms = g->ts_to_ms,
-		};
-
-		gw_deliver_restore_loss(d, &row);
-		l = &d->losses[d->nlosses - 1];
-	}
-	d->o.ops->loss_changed(d->o.arg, &l->row);
-}
+/* ---- given up ---- */
 
 uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g)
 {
@@ -225,7 +236,7 @@ uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g)
 			r.to = f.from - 1;
 		}
 		given += due_remove(d, o, r.from, r.to);
-		loss_add(d, g, &r);
+		gw_loss_add(d, g, &r);
 		d->o.ops->settled(d->o.arg, g->device, r.from, r.to, (int)g->cause);
 		at = r.to + 1;
 	}
@@ -239,47 +250,39 @@ static void flight_remove(struct gw_deliver *d, struct outgoing *o, uint64_t fro
 	d->flight_total -= gw_ranges_remove(&o->flight, from, to);
 }
 
-static void ack_loss(struct gw_deliver *d, const struct gw_ack *ack)
+/* A range that was on its way; a sink's word about anything else counts for nothing. */
+static void ack_range(struct gw_deliver *d, struct outgoing *o, const struct gw_ack *ack,
+		      const struct gw_range *r)
 {
-	for (size_t i = 0; i < d->nlosses; i++) {
-		struct outgoing_loss *l = &d->losses[i];
-
-		if (l->row.id != ack->from)
-			continue;
-		l->in_flight = false;
-		if (ack->result != GW_ACK_DONE) {
-			l->row.state = 1;
-			return;
-		}
-		l->row.state = 2;
-		d->o.ops->loss_changed(d->o.arg, &l->row);
-		memmove(l, l + 1, (d->nlosses - i - 1) * sizeof(*l));
-		d->nlosses--;
-		return;
+	flight_remove(d, o, r->from, r->to);
+	switch ((enum gw_ack_result)ack->result) {
+	case GW_ACK_DONE:
+		due_remove(d, o, r->from, r->to);
+		d->o.ops->settled(d->o.arg, ack->device, r->from, r->to, -1);
+		break;
+	case GW_ACK_REFUSED:
+		park(d, o, true);
+		break;
+	case GW_ACK_TOO_LARGE:
+		gw_deliver_give_up(d, &(struct gw_giveup){ .device = ack->device, .from = r->from,
+							   .to = r->to, .cause = GW_LOSS_TOO_LARGE,
+							   .exact = true });
+		break;
+	case GW_ACK_AGAIN:
+		gw_deliver_rewind(d);
+		break;
 	}
 }
 
 static void ack_readings(struct gw_deliver *d, const struct gw_ack *ack)
 {
 	struct outgoing *o = &d->devices[ack->device];
+	struct gw_range r;
 
-	flight_remove(d, o, ack->from, ack->to);
-	switch ((enum gw_ack_result)ack->result) {
-	case GW_ACK_DONE:
-		if (due_remove(d, o, ack->from, ack->to))
-			d->o.ops->settled(d->o.arg, ack->device, ack->from, ack->to, -1);
-		break;
-	case GW_ACK_REFUSED:
-		park(d, o, true);
-		break;
-	case GW_ACK_TOO_LARGE:
-		gw_deliver_give_up(d, &(struct gw_giveup){ .device = ack->device, .from = ack->from,
-							   .to = ack->to, .cause = GW_LOSS_TOO_LARGE,
-							   .exact = true });
-		break;
-	case GW_ACK_AGAIN:
-		gw_deliver_rewind(d);
-		break;
+	for (uint64_t at = ack->from; gw_ranges_overlap(&o->flight, at, ack->to, &r); at = r.to + 1) {
+		ack_range(d, o, ack, &r);
+		if (r.to == ack->to)
+			return;
 	}
 }
 
@@ -290,7 +293,7 @@ void gw_deliver_ack(struct gw_deliver *d, const struct gw_ack *ack, int64_t now_
 		return; /* late word of a session that is over */
 	d->in_use -= ack->credit < d->in_use ? ack->credit : d->in_use;
 	if (ack->what == GW_ACK_LOSS)
-		ack_loss(d, ack);
+		gw_loss_ack(d, ack);
 	else if (ack->device < d->ndevices && ack->from <= ack->to)
 		ack_readings(d, ack);
 }
@@ -305,8 +308,7 @@ void gw_deliver_disconnected(struct gw_deliver *d)
 		gw_ranges_free(&d->devices[i].flight);
 		park(d, &d->devices[i], false);
 	}
-	for (size_t i = 0; i < d->nlosses; i++)
-		d->losses[i].in_flight = false;
+	gw_loss_disconnected(d);
 	gw_deliver_drop_rows(d);
 	gw_deliver_rewind(d);
 }
@@ -320,6 +322,6 @@ struct gw_deliver_stats gw_deliver_stats(const struct gw_deliver *d)
 		.window = d->window,
 		.in_use = d->in_use,
 		.parked = d->parked,
-		.losses = d->nlosses,
+		.losses = gw_loss_open(d),
 	};
 }

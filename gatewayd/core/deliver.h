@@ -86,13 +86,15 @@ struct gw_giveup {
 };
 uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g);
 
-/* `gatewayctl replay`, replay commands: make acknowledged numbers due again. Returns how many. */
+/* `gatewayctl replay`, replay commands: make acknowledged numbers due again. Returns how many.
+ * Those that a walk through the store does not find are not waited for. */
 uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 
 /* --- looks --- */
 const struct gw_ranges *gw_deliver_due_of(const struct gw_deliver *d, uint16_t device); /* NULL: none */
 bool gw_deliver_is_due(const struct gw_deliver *d, uint16_t device, uint64_t seq);
-/* Calls fn for each device whose due set changed since the last call of this, and clears the marks. */
+/* A commit begins: calls fn for each device whose due set changed since the last call of this, and
+ * clears the marks.  Then gw_deliver_committed() or gw_deliver_mark_all(). */
 void gw_deliver_changed(struct gw_deliver *d,
 			void (*fn)(void *arg, uint16_t device, const struct gw_ranges *due), void *arg);
 void gw_deliver_mark_all(struct gw_deliver *d); /* everything counts as changed (a commit failed) */

@@ -1,5 +1,6 @@
 /*
- * deliver_private.h - shared by deliver.c (the books) and deliver_send.c (the choice).
+ * deliver_private.h - shared by deliver.c (the books), deliver_loss.c (what was given up) and
+ * deliver_send.c (the choice).
  */
 #ifndef GW_CORE_DELIVER_PRIVATE_H
 #define GW_CORE_DELIVER_PRIVATE_H
@@ -10,10 +11,12 @@
 
 struct outgoing { /* one device */
 	struct gw_ranges due, flight;
+	struct gw_ranges again; /* asked for once more: may be gone from the store */
 	uint64_t last_sent; /* highest number ever handed to the sink by this process */
 	int64_t live_us;
 	bool parked;  /* the far end refuses its topic */
 	bool changed; /* `due` differs from what the store knows */
+	bool used;    /* ever had something due */
 };
 
 struct waiting { /* a live reading in line */
@@ -23,9 +26,14 @@ struct waiting { /* a live reading in line */
 	uint16_t device;
 };
 
+/* How far something is on its way to the disk. */
+enum keeping { NOT_KEPT, IN_A_COMMIT, KEPT };
+
 struct outgoing_loss {
 	struct gw_loss_row row;
+	enum keeping keeping; /* of row.state 1 and 2: is sent, or forgotten, when KEPT */
 	bool in_flight;
+	bool refused; /* not tried again before the next connection */
 };
 
 struct gw_deliver {
@@ -54,7 +62,9 @@ struct gw_deliver {
 	uint64_t low_id;      /* nothing due lies below */
 	uint64_t end_id;      /* first id not yet in the store, or GW_END_UNKNOWN */
 	uint64_t before_id;   /* end_id at the commit before */
-	int64_t dry_since_us; /* the walk has been at its end with something due since; 0: no */
+	int64_t walked_us;    /* when the walk was last begun anew because something was passed by */
+	bool again;           /* some device has `again` */
+	enum keeping again_keeping; /* KEPT: a walk from the first row is to find them */
 	int64_t tokens_at_us; /* replay rate: when tokens were last filled */
 	int64_t tokens_milli; /* thousandths of a reading */
 };
@@ -62,6 +72,21 @@ struct gw_deliver {
 struct outgoing *gw_deliver_slot(struct gw_deliver *d, uint16_t device);
 void gw_deliver_enqueue(struct gw_deliver *d, const struct gw_reading *r, uint64_t position, int64_t now_us);
 void gw_deliver_drop_rows(struct gw_deliver *d);
+void gw_deliver_again_ends(struct gw_deliver *d);
 void gw_deliver_rewind(struct gw_deliver *d); /* the backlog is walked again from low_id */
+
+
+/* What is not live may use three quarters of the window, so that live always finds room. */
+bool gw_deliver_has_share(const struct gw_deliver *d);
+
+/* deliver_loss.c */
+void gw_loss_add(struct gw_deliver *d, const struct gw_giveup *g, const struct gw_range *r);
+void gw_loss_ack(struct gw_deliver *d, const struct gw_ack *ack);
+void gw_loss_disconnected(struct gw_deliver *d);
+void gw_loss_commit_begins(struct gw_deliver *d);
+void gw_loss_commit_failed(struct gw_deliver *d);
+void gw_loss_committed(struct gw_deliver *d);
+bool gw_loss_pump(struct gw_deliver *d); /* false: no credit, or the link is full */
+uint64_t gw_loss_open(const struct gw_deliver *d);
 
 #endif

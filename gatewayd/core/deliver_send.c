@@ -1,5 +1,5 @@
 /*
- * deliver_send.c - what goes next: losses, live readings in line, then backlog
+ * deliver_send.c - what goes next: live readings in line, losses, then backlog
  * in groups of one device.  See deliver.h.
  */
 #include "core/deliver_private.h"
@@ -53,7 +53,7 @@ void gw_deliver_released(struct gw_deliver *d, uint64_t position)
 
 static bool is_live(const struct outgoing *o, const struct gw_reading *r, int64_t now_us)
 {
-	return r->seq > o->last_sent && now_us - r->mono_ms * 1000 <= o->live_us;
+	return r->seq > o->last_sent && r->mono_ms >= (now_us - o->live_us) / 1000;
 }
 
 static void sent(struct gw_deliver *d, struct outgoing *o, uint64_t seq)
@@ -110,27 +110,6 @@ void gw_deliver_connected(struct gw_deliver *d, unsigned window, const struct gw
 	}
 }
 
-/* ---- losses ---- */
-
-static bool pump_losses(struct gw_deliver *d)
-{
-	for (size_t i = 0; i < d->nlosses; i++) {
-		struct outgoing_loss *l = &d->losses[i];
-
-		if (l->in_flight)
-			continue;
-		if (d->in_use >= d->window || d->o.ops->loss(d->o.arg, &l->row) == 0)
-			return false;
-		if (l->row.state == 0) { /* from now on it never changes */
-			l->row.state = 1;
-			d->o.ops->loss_changed(d->o.arg, &l->row);
-		}
-		l->in_flight = true;
-		d->in_use++;
-	}
-	return true;
-}
-
 /* ---- backlog ---- */
 
 void gw_deliver_drop_rows(struct gw_deliver *d)
@@ -158,14 +137,21 @@ static bool has_backlog(const struct gw_deliver *d)
 void gw_deliver_committed(struct gw_deliver *d, uint64_t next_id, int64_t now_us)
 {
 	(void)now_us;
+	gw_loss_committed(d);
 	if (next_id)
 		d->end_id = next_id;
+	if (d->again && d->again_keeping == IN_A_COMMIT) {
+		d->again_keeping = KEPT;
+		gw_deliver_rewind(d);
+	}
 	if (d->fetching || d->rows || d->end_id == GW_END_UNKNOWN)
 		return;
-	if (d->due_total == 0)
+	if (d->due_total == 0) {
+		gw_deliver_again_ends(d);
 		d->low_id = d->next_id = d->end_id;
-	else if (!has_backlog(d) && d->next_id < d->before_id)
-		d->next_id = d->before_id;
+	} else if (!has_backlog(d) && d->next_id < d->before_id) {
+		d->next_id = d->before_id; /* all of it is on its way */
+	}
 	d->before_id = d->end_id;
 }
 
@@ -216,17 +202,28 @@ void gw_deliver_rows(struct gw_deliver *d, struct gw_rows *rows, int64_t now_us)
 	if (rows->end)
 		d->end_id = rows->next_id;
 	chain_rows(d);
+	for (size_t i = 0; i < rows->damaged; i++)
+		gw_deliver_give_up(d, &(struct gw_giveup){
+					      .device = rows->damaged_rows[i].device,
+					      .from = rows->damaged_rows[i].seq,
+					      .to = rows->damaged_rows[i].seq,
+					      .cause = GW_LOSS_DAMAGED, .exact = true });
 }
 
 static void fill_tokens(struct gw_deliver *d, int64_t now_us)
 {
-	int64_t most = d->o.replay_rate * TOKEN_BURST_MS;
-	int64_t passed = now_us - d->tokens_at_us;
+	int64_t rate = d->o.replay_rate, most = rate * TOKEN_BURST_MS;
+	int64_t passed_us = now_us - d->tokens_at_us;
 
-	d->tokens_at_us = now_us;
-	d->tokens_milli += passed > 1000000 ? most : d->o.replay_rate * passed / 1000;
 	if (most < 1000)
 		most = 1000;
+	if (passed_us > 1000000) {
+		d->tokens_at_us = now_us;
+		d->tokens_milli = most;
+		return;
+	}
+	d->tokens_milli += rate * passed_us / 1000;
+	d->tokens_at_us += rate * passed_us / 1000 * 1000 / rate; /* what was too short counts next time */
 	if (d->tokens_milli > most)
 		d->tokens_milli = most;
 }
@@ -264,8 +261,7 @@ static size_t most_now(const struct gw_deliver *d)
 	return most;
 }
 
-/* Replay may use three quarters of the window, so that live always finds room. */
-static bool replay_credit(const struct gw_deliver *d)
+bool gw_deliver_has_share(const struct gw_deliver *d)
 {
 	unsigned share = d->window - d->window / 4;
 
@@ -281,7 +277,7 @@ static bool pump_rows(struct gw_deliver *d)
 	while (d->first < d->rows->n) {
 		size_t most = most_now(d), n;
 
-		if (!replay_credit(d) || most == 0)
+		if (!gw_deliver_has_share(d) || most == 0)
 			return false;
 		n = gather(d, d->first, most, group, rows);
 		if (n && d->o.ops->replay(d->o.arg, group, n) == 0)
@@ -305,15 +301,11 @@ static bool pump_rows(struct gw_deliver *d)
  */
 static bool walk_again(struct gw_deliver *d, int64_t now_us)
 {
-	if (d->next_id < d->end_id) {
-		d->dry_since_us = 0;
+	if (d->next_id < d->end_id)
 		return true;
-	}
-	if (d->dry_since_us == 0)
-		d->dry_since_us = now_us;
-	if (now_us - d->dry_since_us < DRY_US || d->low_id >= d->end_id)
+	if (now_us - d->walked_us < DRY_US || d->low_id >= d->end_id)
 		return false;
-	d->dry_since_us = now_us;
+	d->walked_us = now_us;
 	d->next_id = d->low_id;
 	return true;
 }
@@ -333,11 +325,13 @@ int64_t gw_deliver_pump(struct gw_deliver *d, int64_t now_us)
 		return -1;
 	if (d->o.replay_rate > 0)
 		fill_tokens(d, now_us);
-	if (!pump_losses(d) || !pump_live(d, now_us))
+	if (!pump_live(d, now_us) || !gw_loss_pump(d))
 		return -1;
 	if (d->rows) {
 		if (!pump_rows(d))
 			return d->o.replay_rate > 0 && most_now(d) == 0 ? 20000 : -1;
+		if (d->again && d->again_keeping == KEPT && d->rows->end && d->next_id == d->rows->next_id)
+			gw_deliver_again_ends(d);
 		gw_deliver_drop_rows(d);
 	}
 	ask_for_rows(d, now_us);
