@@ -156,7 +156,7 @@ static void fill_registration(struct gw_apply *a)
 	for (size_t i = 0; i < a->nsources; i++)
 		n += a->sources[i]->ndevices;
 	a->devices = calloc(n + 1, sizeof(*a->devices));
-	a->sink_regs = calloc(a->nsinks + 1, sizeof(*a->sink_regs));
+	a->sink_regs = calloc(a->nsinks + a->d->nsinks + 1, sizeof(*a->sink_regs));
 	assert(a->devices && a->sink_regs);
 	for (size_t i = 0; i < a->nsources; i++)
 		for (size_t k = 0; k < a->sources[i]->ndevices; k++) {
@@ -167,7 +167,10 @@ static void fill_registration(struct gw_apply *a)
 				.rate = gw_device_rate(dev) };
 		}
 	for (size_t i = 0; i < a->nsinks; i++)
-		a->sink_regs[i].name = a->sinks[i]->instance.name;
+		a->sink_regs[a->nsink_regs++].name = a->sinks[i]->instance.name;
+	for (size_t i = 0; i < a->d->nsinks; i++) /* the whole list: who is missing is forgotten */
+		if (!a->d->sinks[i]->leaving)
+			a->sink_regs[a->nsink_regs++].name = a->d->sinks[i]->instance.name;
 }
 
 static void keep_layout(struct gw_daemon *d, struct gw_device *dev)
@@ -422,5 +425,5 @@ void gw_apply_plan(struct gw_daemon *d, struct gw_plan *p, gw_apply_fn *then)
 	for (size_t i = 0; i < p->ncandidates; i++)
 		mark(a, &p->candidates[i]);
 	fill_registration(a);
-	gw_store_register(d->store, a->devices, a->ndevices, a->sink_regs, a->nsinks, registered, a);
+	gw_store_register(d->store, a->devices, a->ndevices, a->sink_regs, a->nsink_regs, registered, a);
 }

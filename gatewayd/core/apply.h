@@ -20,7 +20,8 @@ struct gw_apply {
 	size_t nsinks;
 	struct gw_registration *devices; /* of `sources`, in their order */
 	size_t ndevices;
-	struct gw_sink_registration *sink_regs;
+	struct gw_sink_registration *sink_regs; /* of `sinks`, then of those that stay */
+	size_t nsink_regs;
 	uint64_t *first_seqs; /* by device number, while recovering */
 	size_t nfirst_seqs, from_ring;
 };

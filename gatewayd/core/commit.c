@@ -6,13 +6,16 @@
 #include "core/daemon.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	COMMIT_READINGS = 1000,
+	COMMIT_BYTES = 2 * 1024 * 1024, /* what the WAL has room for */
 	RETRY_US = 1000000,
-	GIVE_UP_BYTES = 4 * 1024 * 1024,
+	GIVE_UP_BYTES = 4 * 1024 * 1024, /* at first; doubled while that is not enough */
+	GIVE_UP_BYTES_MAX = 256 * 1024 * 1024,
 };
 
 void *gw_grow(void *items, size_t *have, size_t want, size_t size)
@@ -56,32 +59,36 @@ void gw_commit_loss(struct gw_daemon *d, const struct gw_loss_row *row)
 {
 	for (size_t i = 0; i < d->nchanged_losses; i++)
 		if (d->changed_losses[i].id == row->id) {
-			d->changed_losses[i] = *row;
+			d->changed_losses[i] = *row; /* its commit is armed */
 			return;
 		}
 	d->changed_losses = gw_grow(d->changed_losses, &d->changed_losses_capacity,
 				    d->nchanged_losses + 1, sizeof(*d->changed_losses));
 	d->changed_losses[d->nchanged_losses++] = *row;
+	gw_commit_later(d);
 }
 
 bool gw_commit_idle(const struct gw_daemon *d)
 {
-	return !d->commit_running && d->npending == 0;
+	return !d->commit_running && !d->commit_again && d->npending == 0;
 }
 
 static bool any_due(const struct gw_daemon *d, const struct gw_reading *r)
 {
 	for (size_t i = 0; i < d->nsinks; i++)
-		if (gw_deliver_is_due(d->sinks[i]->deliver, r->device, r->seq))
+		if (!d->sinks[i]->removed && gw_deliver_is_due(d->sinks[i]->deliver, r->device, r->seq))
 			return true;
 	return false;
 }
 
-/* The ring's tail moves up to the first reading that is still pending. */
-static void release(struct gw_daemon *d)
+/* The ring's tail moves up to the first reading that is still pending, and not beyond `limit`:
+ * acknowledgements that lie there may not be in the store yet. */
+static void release(struct gw_daemon *d, uint64_t limit)
 {
-	uint64_t to = d->npending ? d->pending[0].position : gw_ring_head(d->ring);
+	uint64_t to = d->npending ? d->pending[0].position : limit;
 
+	if (to > limit)
+		to = limit;
 	gw_ring_release(d->ring, to);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_deliver_released(d->sinks[i]->deliver, to);
@@ -97,7 +104,7 @@ bool gw_commit_make_room(struct gw_daemon *d, size_t size)
 	if (n) {
 		memmove(d->pending, d->pending + n, (d->npending - n) * sizeof(*d->pending));
 		d->npending -= n;
-		release(d);
+		release(d, gw_ring_head(d->ring));
 	}
 	gw_commit_now(d);
 	return gw_ring_room(d->ring) >= size + 64;
@@ -131,13 +138,15 @@ static void add_due(void *arg, uint16_t device, const struct gw_ranges *due)
 static void gather_readings(struct batch *b)
 {
 	struct gw_daemon *d = b->d;
+	size_t bytes = 0;
 
 	b->readings = calloc(d->npending + 1, sizeof(const struct gw_reading *));
 	assert(b->readings);
-	d->committing = d->npending < 4 * COMMIT_READINGS ? d->npending : 4 * COMMIT_READINGS;
-	for (size_t i = 0; i < d->committing; i++) {
-		const struct gw_reading *r = d->pending[i].r;
+	d->committing = 0;
+	while (d->committing < d->npending && bytes < COMMIT_BYTES) {
+		const struct gw_reading *r = d->pending[d->committing++].r;
 
+		bytes += r->size;
 		if (d->core.buffer.history_ms > 0 || any_due(d, r))
 			b->readings[b->c.nreadings++] = r;
 	}
@@ -183,18 +192,23 @@ struct span {
 	int64_t ts_from_ms, ts_to_ms;
 };
 
-static void give_up_span(struct gw_daemon *d, uint16_t device, const struct span *s)
+static uint64_t give_up_span(struct gw_daemon *d, uint16_t device, const struct span *s)
 {
+	uint64_t n = 0;
+
 	for (size_t i = 0; i < d->nsinks; i++)
-		gw_deliver_give_up(d->sinks[i]->deliver,
-				   &(struct gw_giveup){ .device = device, .from = s->from, .to = s->to,
-							.cause = GW_LOSS_BUFFER_FULL, .exact = true,
-							.ts_from_ms = s->ts_from_ms, .ts_to_ms = s->ts_to_ms });
+		n += gw_deliver_give_up(d->sinks[i]->deliver,
+					&(struct gw_giveup){ .device = device, .from = s->from,
+							     .to = s->to, .cause = GW_LOSS_BUFFER_FULL,
+							     .exact = true, .ts_from_ms = s->ts_from_ms,
+							     .ts_to_ms = s->ts_to_ms });
+	return n;
 }
 
-static void give_up_rows(struct gw_daemon *d, const struct gw_rows *rows)
+static uint64_t give_up_rows(struct gw_daemon *d, const struct gw_rows *rows)
 {
 	struct span *spans = calloc(65536, sizeof(*spans));
+	uint64_t n = 0;
 
 	assert(spans);
 	for (size_t i = 0; i < rows->n; i++) {
@@ -202,7 +216,7 @@ static void give_up_rows(struct gw_daemon *d, const struct gw_rows *rows)
 		struct span *s = &spans[r->device];
 
 		if (s->to && r->seq != s->to + 1) {
-			give_up_span(d, r->device, s);
+			n += give_up_span(d, r->device, s);
 			s->to = 0;
 		}
 		if (!s->to)
@@ -212,23 +226,30 @@ static void give_up_rows(struct gw_daemon *d, const struct gw_rows *rows)
 	}
 	for (unsigned device = 0; device < 65536; device++)
 		if (spans[device].to)
-			give_up_span(d, (uint16_t)device, &spans[device]);
+			n += give_up_span(d, (uint16_t)device, &spans[device]);
 	free(spans);
+	return n;
 }
 
 static void got_oldest(void *arg, struct gw_rows *rows, const struct gw_err *err)
 {
 	struct gw_daemon *d = arg;
+	uint64_t given;
 
 	d->evicting = false;
 	if (err || !rows) {
 		commit_in(d, RETRY_US);
 		return;
 	}
-	gw_log(GW_WARNING, "the buffer is full: the oldest %zu readings are given up", rows->n);
-	give_up_rows(d, rows);
+	given = give_up_rows(d, rows);
 	gw_rows_free(rows);
-	gw_commit_now(d);
+	if (given)
+		gw_log(GW_WARNING, "the buffer is full: the oldest %llu readings are given up",
+		       (unsigned long long)given);
+	if (given)
+		gw_commit_now(d);
+	else /* all of them are on their way, or it is the disk that is full */
+		commit_in(d, RETRY_US);
 }
 
 static void make_space(struct gw_daemon *d)
@@ -236,7 +257,10 @@ static void make_space(struct gw_daemon *d)
 	if (d->evicting)
 		return;
 	d->evicting = true;
-	gw_store_oldest(d->store, GIVE_UP_BYTES, got_oldest, d);
+	d->give_up_bytes = d->give_up_bytes ? d->give_up_bytes * 2 : GIVE_UP_BYTES;
+	if (d->give_up_bytes > GIVE_UP_BYTES_MAX)
+		d->give_up_bytes = GIVE_UP_BYTES_MAX;
+	gw_store_oldest(d->store, d->give_up_bytes, got_oldest, d);
 }
 
 /* ---- the commit ---- */
@@ -252,7 +276,9 @@ static void failed(struct gw_daemon *d, const struct gw_err *err)
 	for (size_t i = 0; i < d->ndevices; i++)
 		if (d->devices[i])
 			d->devices[i]->next_changed = true;
-	if (err->code == GW_EFULL)
+	/* A disk that others filled may get room again: until then the ring holds. */
+	if (err->code == GW_EFULL &&
+	    (err->sys != ENOSPC || gw_ring_room(d->ring) < gw_ring_size(d->ring) / 4))
 		make_space(d);
 	else
 		commit_in(d, RETRY_US);
@@ -275,12 +301,13 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 		(d->npending - d->committing) * sizeof(*d->pending));
 	d->npending -= d->committing;
 	d->committing = 0;
-	release(d);
+	d->give_up_bytes = 0;
+	release(d, d->commit_head);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_deliver_committed(d->sinks[i]->deliver, r->last_id ? r->last_id + 1 : 0, gw_now_us());
-	if (d->npending >= COMMIT_READINGS)
+	if (d->npending >= COMMIT_READINGS || d->commit_again)
 		gw_commit_now(d);
-	else if (d->npending || d->nchanged_losses || d->commit_again)
+	else if (d->npending || d->nchanged_losses)
 		gw_commit_later(d);
 }
 
@@ -306,8 +333,11 @@ void gw_commit_now(struct gw_daemon *d)
 	d->commit_again = d->commit_running || d->evicting;
 	if (d->commit_again || !d->store)
 		return;
+	d->commit_head = gw_ring_head(d->ring);
 	gather_readings(&b);
 	for (size_t i = 0; i < d->nsinks; i++) {
+		if (d->sinks[i]->removed)
+			continue;
 		b.sink = d->sinks[i]->number;
 		gw_deliver_changed(d->sinks[i]->deliver, add_due, &b);
 	}

@@ -72,8 +72,10 @@ static void on_second(void *arg)
 		return;
 	if (d->seconds % PROGRESS_EVERY_S == 0) {
 		notify_status(d);
-		for (size_t i = 0; i < d->nsinks; i++)
+		for (size_t i = 0; i < d->nsinks; i++) {
 			gw_sink_tell_progress(d->sinks[i]);
+			gw_sink_look_for_oldest(d->sinks[i]);
+		}
 	}
 	if (d->seconds % HEALTH_EVERY_S == 0)
 		send_health(d);

@@ -36,8 +36,7 @@ struct gw_source {
 	size_t ndevices;
 	struct gw_candidate redeclared; /* of a process that was started again */
 	struct gw_arena *redeclared_arena;
-	bool leaving; /* taken out by a reload: when it has stopped, `successor` takes its place */
-	struct gw_source *successor;
+	bool stays, leaving; /* leaving: taken out or replaced by a reload, stopping */
 };
 
 struct gw_sink {
@@ -52,7 +51,9 @@ struct gw_sink {
 	uint64_t *progress; /* by device number: complete_to last published */
 	size_t progress_n;
 	struct gw_watch *timer; /* when the pump asked to be called again */
-	bool leaving;           /* taken out, or to go on with the process of `successor` */
+	bool stays, leaving;    /* leaving: taken out, or to go on with the process of `successor` */
+	bool removed;           /* the store has forgotten it: its books are not kept any more */
+	unsigned asked;         /* answers that the store owes it */
 	struct gw_sink *successor;
 	/* as it says */
 	uint8_t state;
@@ -60,6 +61,8 @@ struct gw_sink {
 	uint64_t refused;
 	char broker[128], reason[160];
 	int64_t since_us;
+	int64_t oldest_ts_ms; /* of its backlog, looked up now and then; 0: unknown or none */
+	bool looking;
 };
 
 struct gw_known_layout {
@@ -96,6 +99,9 @@ struct gw_daemon {
 	void (*reload_answer)(void *arg, const struct gw_plan *p);
 	void *reload_arg;
 	struct gw_apply *apply;
+	bool plan_waits;   /* accepted, while something of the reload before is still leaving */
+	bool reload_again; /* asked for while another one was under way */
+	bool closing;      /* the store gives its last answers */
 
 	struct gw_store *store;
 	struct gw_store_info info;
@@ -105,10 +111,10 @@ struct gw_daemon {
 
 	struct gw_device **devices; /* by the store's number; NULL: not configured now */
 	size_t ndevices;
-	struct gw_device *graveyard[64]; /* replaced while the store owed them an answer */
-	size_t ngraveyard;
 	struct gw_source **sources;
 	size_t nsources, sources_capacity;
+	struct gw_source **entering; /* new or changed: wait until nobody leaving has one of their devices */
+	size_t nentering, entering_capacity;
 	struct gw_sink **sinks;
 	size_t nsinks, sinks_capacity;
 	struct gw_known_layout *layouts; /* by number */
@@ -124,6 +130,8 @@ struct gw_daemon {
 	struct gw_commit_result last_commit;
 	char store_error[256];
 	bool evicting;
+	size_t give_up_bytes;  /* asked for last; 0: the commit before went well */
+	uint64_t commit_head;  /* of the ring when the commit began */
 
 	struct gw_watch *second, *turn;
 	int64_t seconds;
@@ -146,6 +154,7 @@ void gw_sink_pump(struct gw_sink *s);
 void gw_sink_tell_state(struct gw_sink *s, const struct gw_device *dev);
 void gw_sink_tell_layout(struct gw_sink *s, uint32_t layout);
 void gw_sink_tell_progress(struct gw_sink *s);
+void gw_sink_look_for_oldest(struct gw_sink *s); /* of its backlog, for people */
 void gw_sink_tell_gone(struct gw_sink *s, const char *device);
 void gw_sink_tell_health(struct gw_sink *s, const char *json, size_t size);
 

@@ -224,6 +224,14 @@ void gw_device_free(struct gw_device *d)
 	free(d);
 }
 
+void gw_device_drop(struct gw_device *d)
+{
+	if (d && d->reserving)
+		d->dropped_off = true;
+	else
+		gw_device_free(d);
+}
+
 void gw_device_keep_newest(struct gw_device *d, const struct gw_reading *r)
 {
 	if (r->size > d->newest_capacity) {

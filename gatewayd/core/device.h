@@ -38,7 +38,8 @@ struct gw_device {
 	uint32_t layout;
 	uint64_t first_seq, from_seq, next_seq, reserved;
 	uint64_t stored_next; /* numbers below are in the store, or were never meant to be */
-	bool reserving;
+	bool reserving; /* the store owes an answer */
+	bool dropped_off; /* nobody's any more: freed by that answer */
 
 	/* what is known of it now */
 	enum gw_device_state state;
@@ -56,6 +57,7 @@ struct gw_device {
 struct gw_device *gw_device_new(const struct gw_source_keys *source, const char *source_name,
 				const struct gw_declared_device *d);
 void gw_device_free(struct gw_device *d); /* NULL is allowed */
+void gw_device_drop(struct gw_device *d); /* the same, or later when the store owes it an answer */
 void gw_device_keep_newest(struct gw_device *d, const struct gw_reading *r);
 /* A reading is live for so long after the answer (contract, Live). */
 int64_t gw_device_live_us(const struct gw_device *d);

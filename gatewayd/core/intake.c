@@ -6,7 +6,15 @@
 
 #include <string.h>
 
+#define TS_END_MS (INT64_C(1) << 53) /* JSON readers round beyond */
+
 /* ---- device state ---- */
+
+/* Not of a process that waits for its turn, or of one whose device went to another source. */
+static bool installed(const struct gw_daemon *d, const struct gw_device *dev)
+{
+	return dev->number < d->ndevices && d->devices[dev->number] == dev;
+}
 
 void gw_device_state_is(struct gw_daemon *d, struct gw_device *dev, enum gw_device_state state,
 			const char *reason, int64_t ts_ms)
@@ -20,7 +28,7 @@ void gw_device_state_is(struct gw_daemon *d, struct gw_device *dev, enum gw_devi
 	dev->state = state;
 	dev->since_ms = ts_ms;
 	snprintf(dev->reason, sizeof(dev->reason), "%s", reason);
-	for (size_t i = 0; i < d->nsinks; i++)
+	for (size_t i = 0; i < d->nsinks && installed(d, dev); i++)
 		gw_sink_tell_state(d->sinks[i], dev);
 }
 
@@ -41,6 +49,10 @@ static void reserved(void *arg, const struct gw_err *err)
 	struct gw_device *dev = arg;
 
 	dev->reserving = false;
+	if (dev->dropped_off) {
+		gw_device_free(dev);
+		return;
+	}
 	if (err)
 		gw_log(GW_WARNING, "numbers for '%s': %s", dev->name, err->msg);
 	else
@@ -52,7 +64,7 @@ static bool number_ready(struct gw_daemon *d, struct gw_device *dev)
 {
 	uint64_t batch = gw_device_rate(dev) * 2 + 4096;
 
-	if (!dev->reserving && dev->reserved - dev->next_seq < batch / 2) {
+	if (!dev->reserving && dev->reserved < dev->next_seq + batch / 2) {
 		dev->reserving = true;
 		gw_store_reserve(d->store, dev->number, dev->reserved + batch, reserved, dev);
 	}
@@ -68,6 +80,7 @@ static void lost_at_once(struct gw_daemon *d, struct gw_device *dev, const struc
 			       .ts_to_ms = r->ts_ms };
 
 	gw_log(GW_WARNING, "the disk is too slow and the ring is full: readings are being lost");
+	dev->full = true;
 	for (size_t i = 0; i < d->nsinks; i++) {
 		gw_deliver_due(d->sinks[i]->deliver, dev->number, r->seq, r->seq);
 		gw_deliver_give_up(d->sinks[i]->deliver, &g);
@@ -113,6 +126,8 @@ static int on_reading(struct gw_source *s, struct gw_str block, struct gw_err *e
 		return gw_err_set(err, GW_EPROTO, "a reading of an unknown device");
 	dev = s->devices[r->device];
 	bad = gw_reading_check(r, block.n, dev->npoints);
+	if (!bad && (r->mono_ms < 0 || r->mono_ms > gw_now_us() / 1000 || r->ts_ms < 0 || r->ts_ms >= TS_END_MS))
+		bad = "its time is not possible";
 	if (bad)
 		return gw_err_set(err, GW_EPROTO, "a reading of '%s': %s", dev->name, bad);
 	dev->last_ts_ms = r->ts_ms;
@@ -173,7 +188,12 @@ static int redeclare(struct gw_source *s, const struct gw_message *m, struct gw_
 static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
 {
 	struct gw_source *s = arg;
+	bool starting = gw_child_status(s->child)->life == GW_LIFE_STARTING;
+	bool declares = m->type == GW_MSG_DEVICE || m->type == GW_MSG_POINT || m->type == GW_MSG_PROBLEM;
 
+	if (starting != declares)
+		return gw_err_set(err, GW_EPROTO, "said '%s' %s it was started", gw_message_name(m->type),
+				  declares ? "after" : "before");
 	switch ((unsigned)m->type) {
 	case GW_MSG_READING:
 		return on_reading(s, m->reading.block, err);

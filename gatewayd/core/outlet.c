@@ -100,8 +100,37 @@ static void got_rows(void *arg, struct gw_rows *rows, const struct gw_err *err)
 
 	if (err)
 		gw_log(GW_WARNING, "backlog of sink '%s': %s", s->instance.name, err->msg);
+	for (size_t i = 0; rows && i < rows->damaged; i++)
+		gw_deliver_give_up(s->deliver, &(struct gw_giveup){ .device = rows->damaged_rows[i].device,
+								    .from = rows->damaged_rows[i].seq,
+								    .to = rows->damaged_rows[i].seq,
+								    .cause = GW_LOSS_DAMAGED,
+								    .exact = true });
 	gw_deliver_rows(s->deliver, rows, gw_now_us());
 	gw_sink_pump(s);
+}
+
+static void got_oldest(void *arg, struct gw_rows *rows, const struct gw_err *err)
+{
+	struct gw_sink *s = arg;
+
+	(void)err;
+	s->looking = false;
+	if (!rows)
+		return;
+	if (rows->n)
+		s->oldest_ts_ms = rows->readings[0]->ts_ms;
+	gw_rows_free(rows);
+}
+
+void gw_sink_look_for_oldest(struct gw_sink *s)
+{
+	if (gw_deliver_stats(s->deliver).backlog == 0)
+		s->oldest_ts_ms = 0;
+	else if (!s->looking) {
+		s->looking = true;
+		gw_store_fetch(s->daemon->store, s->number, 0, 1, 1, got_oldest, s);
+	}
 }
 
 static void fetch(void *arg, uint64_t from_id, size_t max_rows, size_t max_bytes)

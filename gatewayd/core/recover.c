@@ -135,11 +135,14 @@ static void walk_ring(struct gw_apply *a)
 }
 
 /* Without a ring: numbers that may have been given and are gone. */
-static void declare_gap(struct gw_apply *a, struct gw_device *dev, const struct gw_registration *r)
+static void close_gap(struct gw_apply *a, struct gw_device *dev, const struct gw_registration *r)
 {
 	struct gw_daemon *d = a->d;
 
 	if (!r->gap_from)
+		return;
+	dev->next_changed = true; /* committed once, so that an orderly stop leaves no gap behind */
+	if (d->ring_found)
 		return;
 	gw_log(GW_WARNING, "device '%s': up to %llu numbers may have been lost in a power cut", dev->name,
 	       (unsigned long long)(r->gap_to - r->gap_from + 1));
@@ -151,7 +154,6 @@ static void declare_gap(struct gw_apply *a, struct gw_device *dev, const struct 
 		gw_deliver_give_up(d->sinks[i]->deliver, &g);
 	}
 	dev->next_seq = dev->stored_next = r->gap_to + 1;
-	dev->next_changed = true;
 }
 
 static void visited(void *arg, const struct gw_err *err)
@@ -165,10 +167,9 @@ static void visited(void *arg, const struct gw_err *err)
 	}
 	if (a->d->ring_found)
 		walk_ring(a);
-	else
-		for (size_t i = 0; i < a->nsources; i++)
-			for (size_t k = 0; k < a->sources[i]->ndevices; k++, n++)
-				declare_gap(a, a->sources[i]->devices[k], &a->devices[n]);
+	for (size_t i = 0; i < a->nsources; i++)
+		for (size_t k = 0; k < a->sources[i]->ndevices; k++, n++)
+			close_gap(a, a->sources[i]->devices[k], &a->devices[n]);
 	gw_recovered(a, NULL);
 }
 

@@ -139,7 +139,7 @@ static const char *sink_state(const struct gw_sink *s)
 	return life == GW_LIFE_RUNNING ? far[s->state] : gw_life_name(life);
 }
 
-static json_t *sink(const struct gw_sink *s, int64_t oldest_ms)
+static json_t *sink(const struct gw_sink *s)
 {
 	struct gw_deliver_stats st = gw_deliver_stats(s->deliver);
 	const struct gw_child_status *child = gw_child_status(s->child);
@@ -152,8 +152,8 @@ static json_t *sink(const struct gw_sink *s, int64_t oldest_ms)
 				"session", (json_int_t)s->session, "pid", (int)child->pid, "restarts",
 				(int)child->restarts);
 
-	if (st.backlog && oldest_ms)
-		json_object_set_new(doc, "oldest_ts", json_integer(oldest_ms));
+	if (st.backlog && s->oldest_ts_ms)
+		json_object_set_new(doc, "oldest_ts", json_integer(s->oldest_ts_ms));
 	if (st.parked)
 		json_object_set_new(doc, "parked", json_integer(st.parked));
 	return doc;
@@ -164,7 +164,7 @@ json_t *gw_view_sinks(struct gw_daemon *d)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < d->nsinks; i++)
-		json_array_append_new(list, sink(d->sinks[i], d->last_commit.oldest_ts_ms));
+		json_array_append_new(list, sink(d->sinks[i]));
 	return list;
 }
 
@@ -334,7 +334,7 @@ static json_t *health_sinks(struct gw_daemon *d)
 	json_t *doc = json_object();
 
 	for (size_t i = 0; i < d->nsinks; i++) {
-		json_t *one = sink(d->sinks[i], d->last_commit.oldest_ts_ms);
+		json_t *one = sink(d->sinks[i]);
 
 		json_object_del(one, "name");
 		json_object_del(one, "plugin");
