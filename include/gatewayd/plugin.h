@@ -63,6 +63,8 @@ struct gw_cycle; /* one cycle of one device: the points due now */
 
 /* An answer to `gatewayctl read`: fill and return once. */
 struct gw_question;
+/* A write under way, to be ended once. */
+struct gw_write;
 
 struct gw_source_plugin {
 	const char *name, *version, *help;
@@ -88,6 +90,15 @@ struct gw_source_plugin {
 	void (*cycle)(void *self, struct gw_cycle *cycle);
 	/* `gatewayctl read`: answer now or later with gw_answer_*(); NULL: not offered. */
 	void (*ask)(void *self, unsigned device, unsigned point, struct gw_question *q);
+	/*
+	 * `gatewayctl write` and commands: write `v` (a raw value of the declared kind, range
+	 * checked by the core) to a point declared writable, wait for the device's confirmation, read
+	 * it back and answer with gw_write_done().  Never retried blindly.  NULL: not offered.
+	 */
+	void (*write)(void *self, unsigned device, unsigned point, const struct gw_value *v,
+		      struct gw_write *w);
+	/* One thing remembered with gw_state_put() by a process before; before start(). */
+	void (*state)(void *self, const char *key, const void *value, size_t size);
 	/* Give up what is open and release; then the process ends. */
 	void (*stop)(void *self);
 };
@@ -118,6 +129,22 @@ void gw_cycle_fail(struct gw_cycle *c, unsigned point, unsigned reason);
 void gw_cycle_close(struct gw_cycle *c, unsigned rest);
 
 void gw_answer_value(struct gw_question *q, const struct gw_value *v); /* kind, reason, value */
+
+enum gw_write_result {
+	GW_WRITE_DONE,     /* confirmed by the device and read back the same */
+	GW_WRITE_FAILED,   /* `reason` says why; the device may or may not have taken it */
+	GW_WRITE_REFUSED,  /* nothing was sent */
+};
+/* read_back may be NULL; reason: "" or in words, e.g. "exception_3". */
+void gw_write_done(struct gw_write *w, enum gw_write_result result, const char *reason,
+		   const struct gw_value *read_back);
+
+/*
+ * Memory that outlives the process (learned maps, counter totals): kept by the core with its
+ * next synced commit.  key: at most 64 bytes; size 0 forgets it; at most 4 KiB a value and 1 MiB
+ * an instance, more is refused with a line in the log.
+ */
+void gw_state_put(struct gw_plugin *p, const char *key, const void *value, size_t size);
 
 /* Counts shown by `gatewayctl devices`: the runtime sends them about once a second. */
 void gw_source_requests(struct gw_plugin *p, unsigned device, uint64_t requests);
