@@ -51,6 +51,16 @@ static struct gw_table *with_required(struct gw_arena *a, const struct gw_table 
 	return t;
 }
 
+/* A sink whose keys changed is started again, so a reload may change each of them. */
+static struct gw_table *reloadable(struct gw_arena *a, const struct gw_table *table)
+{
+	struct gw_table *t = copy_of(a, table);
+
+	for (size_t i = 0; i < t->count; i++)
+		key_of(t, t->keys[i].name)->flags |= GW_RELOAD;
+	return t;
+}
+
 /* `include` is the YAML reader's own: it is gone before a table sees the file. */
 static const struct gw_key instance_keys[] = {
 	{ .name = "sinks", .type = GW_T_MAP, .flags = GW_RELOAD, .example = "goc",
@@ -71,7 +81,7 @@ static const struct gw_table instance_table = {
 static const struct gw_table *root(struct gw_arena *a, const struct gw_table *mb_source,
 				   const struct gw_table *mb_point)
 {
-	struct gw_table *sink = joined(a, &gw_sink_table, &mqtt_table, NULL, NULL);
+	struct gw_table *sink = joined(a, &gw_sink_table, reloadable(a, &mqtt_table), NULL, NULL);
 	struct gw_table *point = joined(a, &gw_point_table, mb_point, NULL, NULL);
 	struct gw_table *device =
 		joined(a, &gw_device_table, &mb_device_table, "points", point);

@@ -1,5 +1,6 @@
 """Generated documents: the sample works as it stands and key by key; a stale file is noticed."""
 
+import glob
 import json
 import os
 import re
@@ -89,6 +90,32 @@ class Documents(unittest.TestCase):
         json.loads(text)
         for _, _, name in blocks(self.lines()):
             self.assertIn('"%s": {' % name, text)
+
+    def test_every_complete_configuration_in_a_manual_passes_its_check(self):
+        count = 0
+        for name in glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(ROOT, "docs/*.md")):
+            with open(name) as f:
+                found = re.findall(r"^```yaml\n(gateway:.*?)^```", f.read(), re.M | re.S)
+            for text in found:
+                code, out = self.check("plugins: {path: %s}\n%s" % (os.path.join(BUILD, "plugins"), text))
+                self.assertEqual(code, 0, name + ": " + out)
+                count += 1
+        self.assertGreaterEqual(count, 4)
+
+    def test_no_link_in_a_manual_leads_nowhere(self):
+        for name in glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(ROOT, "docs/*.md")):
+            with open(name) as f:
+                links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", f.read())
+            for link in links:
+                self.assertTrue(os.path.exists(os.path.join(os.path.dirname(name), link)), name + ": " + link)
+
+    def test_the_manuals_name_only_commands_that_exist(self):
+        usage = subprocess.run([program("gatewayctl"), "help"], capture_output=True, text=True).stdout
+        commands = set(re.findall(r"^  ([a-z]+) ", usage, re.M))
+        for name in glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(ROOT, "docs/*.md")):
+            with open(name) as f:
+                for word in re.findall(r"[`$] ?(?:sudo )?gatewayctl ([a-z]+)", f.read()):
+                    self.assertIn(word, commands, name)
 
     def test_a_stale_file_fails_the_build_with_its_name(self):
         """The Makefile's own rule, over a copy of the tree's documents with one byte changed."""
