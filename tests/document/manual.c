@@ -49,7 +49,8 @@ static const char head[] =
 static const char tail[] =
 	".SH FILES\n"
 	".TP\n.I /etc/gatewayd/gatewayd.yaml\nThe configuration.\n"
-	".TP\n.I /var/lib/gatewayd/buffer.db\nThe buffer; buffer.db.seq beside it holds the numbers given.\n"
+	".TP\n.I /var/lib/gatewayd/buffer.db\n"
+	"The buffer; buffer.db.seq beside it holds the numbers given.\n"
 	".TP\n.I /run/gatewayd/control.sock\nThe control socket.\n"
 	".SH SEE ALSO\n"
 	".BR gatewayctl (1)\n";
