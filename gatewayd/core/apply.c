@@ -45,6 +45,13 @@ static bool same(const struct gw_instance *a, const struct gw_instance *b)
 	       a->replay_rate == b->replay_rate;
 }
 
+/* A process that ended while it waited for its turn is started again by this. */
+static void go(struct gw_child *child, const struct gw_daemon *d)
+{
+	gw_child_go(child, d->epoch_us);
+	gw_child_start(child);
+}
+
 static bool installed(const struct gw_daemon *d, const struct gw_device *dev)
 {
 	return dev->number < d->ndevices && d->devices[dev->number] == dev;
@@ -57,7 +64,7 @@ void gw_source_free(struct gw_source *s)
 	gw_child_free(s->child);
 	for (size_t i = 0; i < s->ndevices; i++)
 		if (!installed(s->daemon, s->devices[i]))
-			gw_device_free(s->devices[i]);
+			gw_device_drop(s->devices[i]);
 	free(s->devices);
 	gw_arena_free(s->redeclared_arena);
 	instance_free(&s->instance);
@@ -134,14 +141,14 @@ static void mark(struct gw_apply *a, struct gw_candidate *c)
 		struct gw_sink *s = sink_named(d, c->instance->name);
 
 		if (s && same(&s->instance, c->instance))
-			s->leaving = false;
+			s->stays = true;
 		else
 			a->sinks[a->nsinks++] = new_sink(d, c);
 	} else {
 		struct gw_source *s = source_named(d, c->instance->name);
 
 		if (s && same(&s->instance, c->instance))
-			s->leaving = false;
+			s->stays = true;
 		else
 			a->sources[a->nsources++] = new_source(d, c);
 	}
@@ -169,7 +176,7 @@ static void fill_registration(struct gw_apply *a)
 	for (size_t i = 0; i < a->nsinks; i++)
 		a->sink_regs[a->nsink_regs++].name = a->sinks[i]->instance.name;
 	for (size_t i = 0; i < a->d->nsinks; i++) /* the whole list: who is missing is forgotten */
-		if (!a->d->sinks[i]->leaving)
+		if (a->d->sinks[i]->stays)
 			a->sink_regs[a->nsink_regs++].name = a->d->sinks[i]->instance.name;
 }
 
@@ -227,15 +234,15 @@ static void install(struct gw_daemon *d, struct gw_device *dev)
 	old = d->devices[dev->number];
 	if (old) {
 		dev->next_seq = old->next_seq;
-		dev->reserved = old->reserved;
+		if (dev->reserved < old->reserved)
+			dev->reserved = old->reserved;
 		dev->stored_next = old->stored_next;
 		dev->next_changed = true;
+		if (dev->layout != old->layout)
+			dev->from_seq = dev->next_seq;
 	}
 	d->devices[dev->number] = dev;
-	if (old && old->reserving) /* its answer is on the way: kept until then */
-		d->graveyard[d->ngraveyard++ % (sizeof(d->graveyard) / sizeof(d->graveyard[0]))] = old;
-	else
-		gw_device_free(old);
+	gw_device_drop(old);
 	keep_layout(d, dev);
 	live_in_all_sinks(d, dev);
 }
@@ -248,52 +255,84 @@ static void announce(struct gw_daemon *d, const struct gw_device *dev)
 	}
 }
 
-static void enter_source(struct gw_daemon *d, struct gw_source *s, size_t at)
+static void enter_source(struct gw_daemon *d, struct gw_source *s)
 {
-	d->sources[at] = s;
+	d->sources[d->nsources++] = s;
 	for (size_t i = 0; i < s->ndevices; i++)
 		install(d, s->devices[i]);
 	if (d->phase == GW_PHASE_RUNNING)
 		for (size_t i = 0; i < s->ndevices; i++)
 			announce(d, s->devices[i]);
-	gw_child_go(s->child, d->epoch_us);
+	go(s->child, d);
 }
 
-static bool still_there(const struct gw_source *s, const char *name)
+static bool has_device(const struct gw_source *s, const char *name)
 {
-	for (size_t i = 0; s && i < s->ndevices; i++)
+	for (size_t i = 0; i < s->ndevices; i++)
 		if (strcmp(s->devices[i]->name, name) == 0)
 			return true;
 	return false;
 }
 
-/* Devices that the source had and nobody has any more. */
+/* Two processes never read one device, and its numbers have one giver. */
+static bool must_wait(const struct gw_daemon *d, const struct gw_source *s)
+{
+	for (size_t i = 0; i < d->nsources; i++) {
+		const struct gw_source *old = d->sources[i];
+
+		if (!old->leaving)
+			continue;
+		if (strcmp(old->instance.name, s->instance.name) == 0)
+			return true;
+		for (size_t k = 0; k < s->ndevices; k++)
+			if (has_device(old, s->devices[k]->name))
+				return true;
+	}
+	return false;
+}
+
+static bool has_heir(const struct gw_daemon *d, const char *device)
+{
+	for (size_t i = 0; i < d->nentering; i++)
+		if (has_device(d->entering[i], device))
+			return true;
+	return false;
+}
+
+/* Devices that the source had and nobody has any more; the others wait for their heir. */
 static void forget_devices(struct gw_daemon *d, struct gw_source *s)
 {
 	for (size_t i = 0; i < s->ndevices; i++) {
 		struct gw_device *dev = s->devices[i];
 
-		if (still_there(s->successor, dev->name) || !installed(d, dev))
+		if (!installed(d, dev) || has_heir(d, dev->name))
 			continue;
 		for (size_t k = 0; k < d->nsinks; k++)
 			gw_sink_tell_gone(d->sinks[k], dev->name);
 		d->layouts[dev->layout].current = false;
-		d->devices[dev->number] = NULL;
+		d->devices[dev->number] = NULL; /* gw_source_free() drops it */
 	}
 }
 
 static void leave_source(struct gw_daemon *d, size_t at)
 {
-	struct gw_source *s = d->sources[at], *next = s->successor;
+	struct gw_source *s = d->sources[at];
 
-	forget_devices(d, s);
-	s->ndevices = 0; /* installed devices belong to the table */
-	gw_source_free(s);
-	if (next) {
-		enter_source(d, next, at);
-		return;
-	}
 	d->sources[at] = d->sources[--d->nsources];
+	forget_devices(d, s);
+	gw_source_free(s);
+}
+
+static void enter_sources(struct gw_daemon *d)
+{
+	size_t waiting = 0;
+
+	for (size_t i = 0; i < d->nentering; i++)
+		if (must_wait(d, d->entering[i]))
+			d->entering[waiting++] = d->entering[i];
+		else
+			enter_source(d, d->entering[i]);
+	d->nentering = waiting;
 }
 
 static void leave_sink(struct gw_daemon *d, size_t at)
@@ -312,9 +351,17 @@ static void leave_sink(struct gw_daemon *d, size_t at)
 	s->instance = next->instance;
 	gw_child_adopt(s->child, &s->instance, &gw_sink_ops, s);
 	s->leaving = false;
+	s->stays = true;
 	s->successor = NULL;
 	free(next);
-	gw_child_go(s->child, d->epoch_us);
+	go(s->child, d);
+}
+
+/* The store may owe it rows. */
+static bool may_leave(const struct gw_sink *s)
+{
+	return s->leaving && (s->successor || s->asked == 0) &&
+	       gw_child_status(s->child)->life == GW_LIFE_DOWN;
 }
 
 void gw_apply_stopped(struct gw_daemon *d)
@@ -322,9 +369,21 @@ void gw_apply_stopped(struct gw_daemon *d)
 	for (size_t i = d->nsources; i-- > 0;)
 		if (d->sources[i]->leaving && gw_child_status(d->sources[i]->child)->life == GW_LIFE_DOWN)
 			leave_source(d, i);
+	enter_sources(d);
 	for (size_t i = d->nsinks; i-- > 0;)
-		if (d->sinks[i]->leaving && gw_child_status(d->sinks[i]->child)->life == GW_LIFE_DOWN)
+		if (may_leave(d->sinks[i]))
 			leave_sink(d, i);
+}
+
+bool gw_apply_settled(const struct gw_daemon *d)
+{
+	bool leaving = d->nentering > 0;
+
+	for (size_t i = 0; i < d->nsources; i++)
+		leaving |= d->sources[i]->leaving;
+	for (size_t i = 0; i < d->nsinks; i++)
+		leaving |= d->sinks[i]->leaving;
+	return !leaving;
 }
 
 static void add_sink(struct gw_daemon *d, struct gw_sink *s)
@@ -345,36 +404,43 @@ void gw_apply_sinks(struct gw_apply *a)
 	for (size_t i = 0; i < a->nsinks; i++) {
 		struct gw_sink *old = sink_named(d, a->sinks[i]->instance.name);
 
-		if (old) {
+		if (old)
 			old->successor = a->sinks[i];
-			old->instance.replay_rate = a->sinks[i]->instance.replay_rate;
-		} else {
+		else
 			add_sink(d, a->sinks[i]);
-		}
+		a->sinks[i]->stays = true;
 	}
 }
 
-void gw_apply_go(struct gw_apply *a)
+static void start_and_stop(struct gw_apply *a)
 {
 	struct gw_daemon *d = a->d;
 
-	for (size_t i = 0; i < a->nsources; i++) {
-		struct gw_source *old = source_named(d, a->sources[i]->instance.name);
-
-		if (old)
-			old->successor = a->sources[i];
-		else
-			enter_source(d, a->sources[i], d->nsources++);
-	}
-	for (size_t i = 0; i < d->nsinks; i++)
-		if (!d->sinks[i]->leaving && gw_child_status(d->sinks[i]->child)->life == GW_LIFE_STARTING)
-			gw_child_go(d->sinks[i]->child, d->epoch_us);
+	for (size_t i = 0; i < a->nsinks; i++)
+		if (a->sinks[i]->deliver) /* not a successor */
+			go(a->sinks[i]->child, d);
+	a->nsinks = a->nsources = 0; /* they are the daemon's now */
 	for (size_t i = 0; i < d->nsources; i++)
 		if (d->sources[i]->leaving)
 			gw_child_stop(d->sources[i]->child);
 	for (size_t i = 0; i < d->nsinks; i++)
 		if (d->sinks[i]->leaving)
 			gw_child_stop(d->sinks[i]->child);
+}
+
+void gw_apply_go(struct gw_apply *a)
+{
+	struct gw_daemon *d = a->d;
+
+	for (size_t i = 0; i < d->nsources; i++)
+		d->sources[i]->leaving = !d->sources[i]->stays;
+	for (size_t i = 0; i < d->nsinks; i++)
+		d->sinks[i]->leaving = !d->sinks[i]->stays;
+	d->entering = gw_grow(d->entering, &d->entering_capacity, d->nentering + a->nsources,
+			      sizeof(*d->entering));
+	for (size_t i = 0; i < a->nsources; i++)
+		d->entering[d->nentering++] = a->sources[i];
+	start_and_stop(a);
 	gw_apply_stopped(d);
 }
 
@@ -385,9 +451,17 @@ void gw_apply_end(struct gw_apply *a)
 	struct gw_daemon *d = a->d;
 
 	d->apply = NULL;
+	for (size_t i = 0; i < a->nsources; i++) /* it came to nothing */
+		gw_source_free(a->sources[i]);
+	for (size_t i = 0; i < a->nsinks; i++)
+		if (!a->sinks[i]->deliver)
+			gw_sink_free(a->sinks[i]);
+	for (size_t i = 0; a->nsinks && i < d->nsinks; i++)
+		d->sinks[i]->successor = NULL;
 	gw_plan_free(d->plan);
 	d->plan = NULL;
 	free(a->first_seqs);
+	free(a->next_seqs);
 	free(a->devices);
 	free(a->sink_regs);
 	free(a->sources);
@@ -395,11 +469,28 @@ void gw_apply_end(struct gw_apply *a)
 	free(a);
 }
 
+/* The store drops those that are not in its list: their books must not come back. */
+static void mark_removed(struct gw_apply *a, bool removed)
+{
+	for (size_t i = 0; i < a->d->nsinks; i++) {
+		struct gw_sink *s = a->d->sinks[i];
+		bool listed = s->stays;
+
+		for (size_t k = 0; k < a->nsinks; k++)
+			listed |= strcmp(a->sinks[k]->instance.name, s->instance.name) == 0;
+		s->removed = removed && !listed;
+		if (!removed && !listed)
+			gw_deliver_mark_all(s->deliver);
+	}
+}
+
 static void registered(void *arg, const struct gw_err *err)
 {
 	struct gw_apply *a = arg;
 
-	if (!err)
+	if (err)
+		mark_removed(a, false);
+	else
 		take_registration(a);
 	a->then(a, err);
 }
@@ -419,11 +510,12 @@ void gw_apply_plan(struct gw_daemon *d, struct gw_plan *p, gw_apply_fn *then)
 	d->sinks = gw_grow(d->sinks, &d->sinks_capacity, d->nsinks + p->ncandidates + 1, sizeof(*d->sinks));
 	assert(a->sources && a->sinks);
 	for (size_t i = 0; i < d->nsources; i++)
-		d->sources[i]->leaving = true;
+		d->sources[i]->stays = false;
 	for (size_t i = 0; i < d->nsinks; i++)
-		d->sinks[i]->leaving = true;
+		d->sinks[i]->stays = false;
 	for (size_t i = 0; i < p->ncandidates; i++)
 		mark(a, &p->candidates[i]);
+	mark_removed(a, true);
 	fill_registration(a);
 	gw_store_register(d->store, a->devices, a->ndevices, a->sink_regs, a->nsink_regs, registered, a);
 }

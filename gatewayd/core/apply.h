@@ -23,7 +23,8 @@ struct gw_apply {
 	struct gw_sink_registration *sink_regs; /* of `sinks`, then of those that stay */
 	size_t nsink_regs;
 	uint64_t *first_seqs; /* by device number, while recovering */
-	size_t nfirst_seqs, from_ring;
+	uint64_t *next_seqs;  /* the same: numbers below are committed */
+	size_t nfirst_seqs, nnext_seqs, from_ring;
 };
 
 void gw_apply_plan(struct gw_daemon *d, struct gw_plan *p, gw_apply_fn *then); /* takes the plan over */
@@ -31,6 +32,7 @@ void gw_apply_sinks(struct gw_apply *a);
 void gw_apply_go(struct gw_apply *a);
 void gw_apply_end(struct gw_apply *a);
 void gw_apply_stopped(struct gw_daemon *d); /* something has stopped: sweep what was leaving */
+bool gw_apply_settled(const struct gw_daemon *d); /* nothing of the last reload is left to do */
 
 void gw_source_free(struct gw_source *s);
 void gw_sink_free(struct gw_sink *s);

@@ -75,7 +75,7 @@ static void write_small(const char *path, const char *text)
 
 /* In the new process, async-signal-safe calls only. */
 static void __attribute__((noreturn))
-become(const char *program, const char *name, int link, int log, char **env)
+become(const char *program, const char *name, int link, int log, char **env, pid_t parent)
 {
 	char *argv[] = { (char *)name, NULL };
 	struct rlimit none = { 0, 0 };
@@ -84,6 +84,8 @@ become(const char *program, const char *name, int link, int log, char **env)
 
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent) /* it had ended before the line above */
+		_exit(127);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	setrlimit(RLIMIT_CORE, &none);
 	write_small("/proc/self/oom_score_adj", "900");
@@ -110,8 +112,9 @@ static void on_exit_of_child(void *arg, pid_t pid, int status)
 	struct gw_child *c = arg;
 	char text[100];
 
-	(void)pid;
+	gw_watch_stop(c->child_watch);
 	c->child_watch = NULL;
+	kill(-pid, SIGKILL); /* what it started and left behind; it is not reaped yet, so the group is its own */
 	if (WIFSIGNALED(status))
 		snprintf(text, sizeof(text), "killed by signal %d (%s)", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));
@@ -128,7 +131,7 @@ static int spawn(struct gw_child *c, struct gw_err *err)
 {
 	int link[2] = { -1, -1 }, log[2] = { -1, -1 };
 	char **env = environment();
-	pid_t pid = -1;
+	pid_t pid = -1, self = getpid();
 
 	if (gw_link_pair(link, err) != 0)
 		goto out;
@@ -138,14 +141,20 @@ static int spawn(struct gw_child *c, struct gw_err *err)
 	}
 	pid = fork();
 	if (pid == 0)
-		become(c->o.instance->program, c->o.instance->plugin, link[1], log[1], env);
+		become(c->o.instance->program, c->o.instance->plugin, link[1], log[1], env, self);
 	if (pid < 0) {
 		gw_err_sys(err, errno, "a process for %s", c->o.instance->name);
 		goto out;
 	}
 	setpgid(pid, pid); /* both sides, so that neither races */
-	c->status.pid = pid;
 	c->child_watch = gw_on_child(c->o.loop, pid, on_exit_of_child, c, err);
+	if (!c->child_watch) {
+		kill(-pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		pid = -1;
+		goto out;
+	}
+	c->status.pid = pid;
 	gw_child_link_open(c, link[0], log[0]);
 	link[0] = log[0] = -1;
 out:
@@ -169,7 +178,7 @@ static void signal_group(struct gw_child *c, int signo)
 
 static void arm(struct gw_child *c, int64_t us)
 {
-	gw_timer_at(c->timer, gw_now_us() + us);
+	gw_timer_at(c->timer, gw_now_us() + us / c->o.hurry);
 }
 
 static uint32_t random32(void)
@@ -203,6 +212,11 @@ static void act(struct gw_child *c, enum gw_life_act a)
 	case GW_ACT_NONE:
 		return;
 	case GW_ACT_SPAWN:
+		if (c->link >= 0) { /* told to stop and to start again: nobody has heard of its end */
+			gw_child_link_close(c);
+			c->status.restarts++;
+			c->o.ops->down(c->o.arg, c->status.reason);
+		}
 		c->status.reason[0] = '\0';
 		arm(c, START_DEADLINE_S * 1000000LL);
 		if (spawn(c, &err) != 0) {
@@ -245,7 +259,8 @@ static void act(struct gw_child *c, enum gw_life_act a)
 
 static bool is_failure(const struct gw_child *c, enum gw_life_event event)
 {
-	return event == GW_EV_EXIT && c->status.life != GW_LIFE_STOPPING;
+	return event == GW_EV_EXIT && c->status.life != GW_LIFE_STOPPING &&
+	       c->status.life != GW_LIFE_RESTARTING;
 }
 
 static void step(struct gw_child *c, enum gw_life_event event)
@@ -335,6 +350,8 @@ struct gw_child *gw_child_new(const struct gw_child_options *o)
 
 	assert(c);
 	c->o = *o;
+	if (c->o.hurry == 0)
+		c->o.hurry = 1;
 	c->link = c->log = -1;
 	c->status.life = GW_LIFE_DOWN;
 	c->status.since_us = gw_now_us();

@@ -42,6 +42,7 @@ struct gw_child_options {
 	const char *gateway;          /* gateway.id */
 	const struct gw_child_ops *ops;
 	void *arg;
+	int64_t hurry; /* divides all deadlines and back-offs, for tests; 0: 1 */
 };
 
 struct gw_child *gw_child_new(const struct gw_child_options *o);

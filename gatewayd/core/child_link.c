@@ -18,6 +18,7 @@ enum {
 	PING_S = 2,
 	PONG_DEADLINE_PINGS = 5,
 	READS_A_TURN = 4, /* of GW_RECEIVE_MAX packets: one busy plugin must not hold the loop */
+	LAST_READS = 256, /* more than a link or a pipe holds: somebody else may write on */
 };
 
 /* ---- to the plugin ---- */
@@ -25,7 +26,8 @@ enum {
 static void wait_for_room(struct gw_child *c)
 {
 	c->full = true;
-	gw_fd_interest(c->link_watch, GW_READ | GW_WRITE);
+	if (c->link_watch) /* else it has lied or hung up: its end comes */
+		gw_fd_interest(c->link_watch, GW_READ | GW_WRITE);
 }
 
 static int send_bytes(struct gw_child *c, const void *message, size_t size)
@@ -39,6 +41,11 @@ static int send_bytes(struct gw_child *c, const void *message, size_t size)
 
 static void enqueue(struct gw_child *c, const void *message, uint32_t size)
 {
+	if (c->queue_at > c->queue_size / 2) { /* what was sent makes room */
+		memmove(c->queue, c->queue + c->queue_at, c->queue_size - c->queue_at);
+		c->queue_size -= c->queue_at;
+		c->queue_at = 0;
+	}
 	if (c->queue_size + size + 4 > c->queue_capacity) {
 		size_t want = c->queue_capacity ? c->queue_capacity * 2 : 64 * 1024;
 
@@ -258,7 +265,7 @@ void gw_child_heartbeat(struct gw_child *c, bool on)
 {
 	c->ping = c->pong = 0;
 	if (on)
-		gw_timer_at(c->heartbeat, gw_now_us() + PING_S * 1000000LL);
+		gw_timer_at(c->heartbeat, gw_now_us() + PING_S * 1000000LL / c->o.hurry);
 	else
 		gw_timer_off(c->heartbeat);
 }
@@ -274,7 +281,7 @@ void gw_child_on_heartbeat(void *arg)
 	}
 	m.ping.number = ++c->ping;
 	gw_child_send(c, &m);
-	gw_timer_at(c->heartbeat, gw_now_us() + PING_S * 1000000LL);
+	gw_timer_at(c->heartbeat, gw_now_us() + PING_S * 1000000LL / c->o.hurry);
 }
 
 /* ---- its log ---- */
@@ -342,9 +349,10 @@ void gw_child_link_drain(struct gw_child *c)
 {
 	int n = GW_RECEIVE_MAX;
 
-	while (c->link_watch && c->ready && c->link >= 0 && n > 0 && read_once(c, &n))
-		;
-	while (c->log_watch && c->log >= 0) {
+	for (int i = 0; i < LAST_READS && c->link_watch && c->ready && c->link >= 0 && n > 0; i++)
+		if (!read_once(c, &n))
+			break;
+	for (int i = 0; i < LAST_READS && c->log_watch && c->log >= 0; i++) {
 		char buf[4096];
 		ssize_t got = read(c->log, buf, sizeof(buf));
 

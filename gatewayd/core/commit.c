@@ -331,7 +331,7 @@ void gw_commit_now(struct gw_daemon *d)
 
 	d->commit_armed = false;
 	d->commit_again = d->commit_running || d->evicting;
-	if (d->commit_again || !d->store)
+	if (d->commit_again || !d->store || d->closing)
 		return;
 	d->commit_head = gw_ring_head(d->ring);
 	gather_readings(&b);

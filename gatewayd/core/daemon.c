@@ -166,6 +166,8 @@ void gw_daemon_stop(struct gw_daemon *d, int exit_code)
 		gw_timer_at(deadline, gw_now_us() + STOP_DEADLINE_S * 1000000LL);
 	for (size_t i = 0; i < d->nsources; i++)
 		gw_child_stop(d->sources[i]->child);
+	for (size_t i = 0; i < d->nentering; i++)
+		gw_child_stop(d->entering[i]->child);
 	go_on_stopping(d);
 }
 
@@ -203,6 +205,8 @@ static void started(struct gw_apply *a, const struct gw_err *err)
 {
 	struct gw_daemon *d = a->d;
 
+	if (d->closing)
+		return;
 	if (err) {
 		fail(d, err);
 		return;
@@ -215,6 +219,8 @@ void gw_recovered(struct gw_apply *a, const struct gw_err *err)
 {
 	struct gw_daemon *d = a->d;
 
+	if (d->closing)
+		return;
 	if (err) {
 		fail(d, err);
 		return;
@@ -314,6 +320,10 @@ static void reload_registered(struct gw_apply *a, const struct gw_err *err)
 {
 	struct gw_daemon *d = a->d;
 
+	if (d->phase != GW_PHASE_RUNNING) {
+		gw_apply_end(a);
+		return;
+	}
 	if (err) {
 		gw_log(GW_ERROR, "reload: %s; nothing was changed", err->msg);
 		gw_problem(&d->plan->settings->problems, NULL, "buffer", "%s", err->msg);
@@ -334,9 +344,10 @@ static void replanned(void *arg, struct gw_plan *p)
 {
 	struct gw_daemon *d = arg;
 
-	refuse_what_needs_a_restart(d, p->settings);
+	if (p->settings->problems.count == 0)
+		refuse_what_needs_a_restart(d, p->settings);
 	if (p->settings->problems.count == 0) {
-		gw_apply_plan(d, p, reload_registered);
+		d->plan_waits = true; /* for the end of the turn, and of the reload before */
 		return;
 	}
 	gw_log(GW_ERROR, "reload: %u problem%s in the configuration; nothing was changed",
@@ -349,8 +360,11 @@ static void replanned(void *arg, struct gw_plan *p)
 
 void gw_daemon_reload(struct gw_daemon *d, void (*answer)(void *arg, const struct gw_plan *p), void *arg)
 {
-	if (d->plan || d->phase != GW_PHASE_RUNNING)
+	if (d->plan || d->phase != GW_PHASE_RUNNING) {
+		d->reload_again = true; /* the file may have changed since it was read */
 		return;
+	}
+	d->reload_again = false;
 	sd_notify(0, "RELOADING=1");
 	d->reload_answer = answer;
 	d->reload_arg = arg;
@@ -368,6 +382,12 @@ static void on_turn_all(void *arg)
 		d->swept = true;
 		gw_apply_stopped(d);
 	}
+	if (d->plan_waits && d->phase == GW_PHASE_RUNNING && gw_apply_settled(d)) {
+		d->plan_waits = false;
+		gw_apply_plan(d, d->plan, reload_registered);
+	}
+	if (d->reload_again && !d->plan && d->phase == GW_PHASE_RUNNING)
+		gw_daemon_reload(d, NULL, NULL);
 	if (d->stale_plan) {
 		gw_plan_free(d->stale_plan);
 		d->stale_plan = NULL;
@@ -415,13 +435,17 @@ static void end(struct gw_daemon *d)
 	bool clean = d->phase == GW_PHASE_STOPPING && gw_commit_idle(d);
 
 	gw_control_close(d);
+	d->closing = true;
+	gw_store_close(d->store); /* its last answers need all the rest */
+	d->store = NULL;
 	if (d->apply)
 		gw_apply_end(d->apply);
 	gw_plan_free(d->plan);
 	gw_plan_free(d->stale_plan);
 	for (size_t i = 0; i < d->nsources; i++)
 		gw_source_free(d->sources[i]);
-	gw_store_close(d->store); /* its last answers need the sinks */
+	for (size_t i = 0; i < d->nentering; i++)
+		gw_source_free(d->entering[i]);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_sink_free(d->sinks[i]);
 	for (size_t i = 0; i < d->ndevices; i++)
@@ -432,6 +456,7 @@ static void end(struct gw_daemon *d)
 	free(d->layouts);
 	free(d->devices);
 	free(d->sources);
+	free(d->entering);
 	free(d->sinks);
 	free(d->pending);
 	free(d->changed_losses);

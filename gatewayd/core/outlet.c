@@ -98,16 +98,12 @@ static void got_rows(void *arg, struct gw_rows *rows, const struct gw_err *err)
 {
 	struct gw_sink *s = arg;
 
+	s->asked--;
 	if (err)
 		gw_log(GW_WARNING, "backlog of sink '%s': %s", s->instance.name, err->msg);
-	for (size_t i = 0; rows && i < rows->damaged; i++)
-		gw_deliver_give_up(s->deliver, &(struct gw_giveup){ .device = rows->damaged_rows[i].device,
-								    .from = rows->damaged_rows[i].seq,
-								    .to = rows->damaged_rows[i].seq,
-								    .cause = GW_LOSS_DAMAGED,
-								    .exact = true });
 	gw_deliver_rows(s->deliver, rows, gw_now_us());
 	gw_sink_pump(s);
+	gw_daemon_gone(s->daemon); /* one that leaves may have waited for this */
 }
 
 static void got_oldest(void *arg, struct gw_rows *rows, const struct gw_err *err)
@@ -115,7 +111,9 @@ static void got_oldest(void *arg, struct gw_rows *rows, const struct gw_err *err
 	struct gw_sink *s = arg;
 
 	(void)err;
+	s->asked--;
 	s->looking = false;
+	gw_daemon_gone(s->daemon);
 	if (!rows)
 		return;
 	if (rows->n)
@@ -128,6 +126,7 @@ void gw_sink_look_for_oldest(struct gw_sink *s)
 	if (gw_deliver_stats(s->deliver).backlog == 0)
 		s->oldest_ts_ms = 0;
 	else if (!s->looking) {
+		s->asked++;
 		s->looking = true;
 		gw_store_fetch(s->daemon->store, s->number, 0, 1, 1, got_oldest, s);
 	}
@@ -137,6 +136,7 @@ static void fetch(void *arg, uint64_t from_id, size_t max_rows, size_t max_bytes
 {
 	struct gw_sink *s = arg;
 
+	s->asked++;
 	gw_store_fetch(s->daemon->store, s->number, from_id, max_rows, max_bytes, got_rows, s);
 }
 
@@ -179,7 +179,8 @@ static void on_pump_timer(void *arg)
 
 void gw_sink_pump(struct gw_sink *s)
 {
-	int64_t now_us = gw_now_us(), again = gw_deliver_pump(s->deliver, now_us);
+	int64_t now_us = gw_now_us();
+	int64_t again = s->daemon->closing ? -1 : gw_deliver_pump(s->deliver, now_us);
 	struct gw_err err;
 
 	if (again < 0)
@@ -281,8 +282,10 @@ static void introduce(struct gw_sink *s)
 	for (size_t i = 0; i < d->ndevices; i++)
 		m.gateway.devices = (uint16_t)(m.gateway.devices + (d->devices[i] != NULL));
 	gw_child_send(s->child, &m);
-	memset(s->told, 0, s->told_n);
-	memset(s->progress, 0, s->progress_n * sizeof(*s->progress));
+	if (s->told)
+		memset(s->told, 0, s->told_n);
+	if (s->progress)
+		memset(s->progress, 0, s->progress_n * sizeof(*s->progress));
 	for (size_t i = 0; i < d->ndevices; i++)
 		if (d->devices[i])
 			gw_sink_tell_layout(s, d->devices[i]->layout);
@@ -364,7 +367,11 @@ static int on_state(struct gw_sink *s, const struct gw_msg_sink_state *m, struct
 static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
 {
 	struct gw_sink *s = arg;
+	bool starting = gw_child_status(s->child)->life == GW_LIFE_STARTING;
 
+	if (starting != (m->type == GW_MSG_PROBLEM))
+		return gw_err_set(err, GW_EPROTO, "said '%s' %s it was started", gw_message_name(m->type),
+				  starting ? "before" : "after");
 	switch ((unsigned)m->type) {
 	case GW_MSG_ACKS:
 		return on_acks(s, m->acks.block, err);
@@ -412,7 +419,8 @@ static void on_down(void *arg, const char *reason)
 {
 	struct gw_sink *s = arg;
 
-	gw_deliver_disconnected(s->deliver);
+	if (s->deliver) /* else its predecessor has the books still */
+		gw_deliver_disconnected(s->deliver);
 	s->state = GW_FAR_WAITING;
 	s->in_flight = 0;
 	s->since_us = gw_now_us();

@@ -25,9 +25,10 @@ static void on_device(void *arg, uint16_t device, const char *name, uint64_t fir
 	struct gw_apply *a = arg;
 
 	(void)name;
-	(void)next_seq;
 	a->first_seqs = gw_grow(a->first_seqs, &a->nfirst_seqs, device + 1u, sizeof(*a->first_seqs));
+	a->next_seqs = gw_grow(a->next_seqs, &a->nnext_seqs, device + 1u, sizeof(*a->next_seqs));
 	a->first_seqs[device] = first_seq;
+	a->next_seqs[device] = next_seq;
 }
 
 /* Of readings made under names that are no longer configured. */
@@ -86,7 +87,7 @@ static void ring_reading(struct gw_apply *a, const struct gw_reading *r, uint64_
 	struct gw_daemon *d = a->d;
 	struct gw_device *dev = configured(a, r->device);
 
-	if (dev && r->seq < dev->stored_next)
+	if (r->device < a->nnext_seqs && r->seq < a->next_seqs[r->device])
 		return; /* committed before the kill */
 	if (dev && r->seq >= dev->next_seq) {
 		dev->next_seq = r->seq + 1;
