@@ -33,7 +33,7 @@ static void comment(const struct sample *s, const char *text)
 	size_t room = WIDTH - 2 * (size_t)s->level;
 
 	while (*text) {
-		size_t n = strlen(text), cut = n;
+		size_t n = strlen(text), cut;
 
 		for (cut = n > room ? room : n; n > room && cut && text[cut] != ' ';)
 			cut--;

@@ -30,7 +30,9 @@ static bool clock_synced(void)
 {
 	struct timex t = { 0 };
 
-	return adjtimex(&t) != TIME_ERROR && !(t.status & STA_UNSYNC);
+	int state = adjtimex(&t); /* fails where it is forbidden: then nobody vouches for the clock */
+
+	return state >= 0 && state != TIME_ERROR && !(t.status & STA_UNSYNC);
 }
 
 static void send_health(struct gw_daemon *d)

@@ -146,6 +146,7 @@ static unsigned bits_of(const struct big *b)
 /* The highest 64 bits, highest bit set; *sticky: something lies below.  *exponent grows by what was cut. */
 static uint64_t big_top(const struct big *b, int *exponent, bool *sticky)
 {
+	assert(b->n > 0);
 	unsigned last = b->n - 1, shift = (unsigned)__builtin_clzll(b->limb[last]);
 	uint64_t top = b->limb[last] << shift;
 	uint64_t below = last && shift ? b->limb[last - 1] << shift : last ? b->limb[last - 1] : 0;

@@ -57,6 +57,7 @@ static uint64_t splice(struct gw_ranges *s, uint32_t at, uint32_t end, const str
 	for (uint32_t i = 0; i < n; i++)
 		s->total += with[i].to - with[i].from + 1;
 	make_room(s, s->n - (end - at) + n);
+	assert(s->r || s->n == 0);
 	if (s->r)
 		memmove(s->r + at + n, s->r + end, (s->n - end) * sizeof(*s->r));
 	for (uint32_t i = 0; i < n; i++)

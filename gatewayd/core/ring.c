@@ -170,6 +170,7 @@ static int prepare(struct gw_ring *r, const struct gw_ring_options *opts, bool *
 		unlink(r->path); /* half a ring only fills the tmpfs */
 		return -1;
 	}
+	assert(r->header);
 	*why = s.st_size == 0		   ? NULL :
 	       (uint64_t)s.st_size != size ? "it has another size" :
 					     unfit(r->header, opts, r->size);

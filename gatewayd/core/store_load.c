@@ -158,7 +158,7 @@ int gw_db_load(struct gw_db *d)
 		enum gw_statement statement;
 		void (*take)(struct gw_db *d, sqlite3_stmt *stmt);
 	} table[] = { { GW_SQL_DEVICES, take_device }, { GW_SQL_SINKS, take_sink }, { GW_SQL_DUES, take_due } };
-	uint64_t newest;
+	uint64_t newest = 0;
 	int rc = SQLITE_DONE;
 
 	gw_db_forget(d);
