@@ -164,6 +164,7 @@ static int prepare(struct gw_ring *r, const struct gw_ring_options *opts, bool *
 	uint64_t size = (opts->size + PAGE - 1) / PAGE * PAGE;
 	struct stat s;
 
+	assert(r->path); /* gw_ring_open() */
 	if (fstat(r->fd, &s) < 0)
 		return gw_err_sys(err, errno, "ring %s", r->path);
 	if (allocate(r, size, err) < 0 || map(r, size, err) < 0) {
