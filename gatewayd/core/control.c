@@ -16,6 +16,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 /* ---- answers ---- */
 
 static void client_free(struct gw_client *c)
@@ -30,6 +32,10 @@ static void client_free(struct gw_client *c)
 	for (size_t i = 0; i < GW_QUESTIONS_MAX; i++)
 		if (k->questions[i].client == c)
 			k->questions[i].client = NULL;
+	if (k->reloading == c)
+		k->reloading = NULL;
+	if (k->verifying == c)
+		k->verifying = NULL;
 	k->watchers -= c->watching;
 	free(c->out);
 	free(c->device);
@@ -55,6 +61,16 @@ static void flush(struct gw_client *c)
 	gw_fd_interest(c->watch, GW_READ | (c->out_size ? GW_WRITE : 0));
 }
 
+/* It does not read: freed at the next event, which the shutdown brings. */
+static void give_up(struct gw_client *c)
+{
+	c->dead = true;
+	free(c->out);
+	c->out = NULL;
+	c->out_at = c->out_size = c->out_capacity = 0;
+	shutdown(c->fd, SHUT_RDWR);
+}
+
 static void put(struct gw_client *c, json_t *doc)
 {
 	char *text = gw_view_text(doc);
@@ -62,9 +78,14 @@ static void put(struct gw_client *c, json_t *doc)
 
 	json_decref(doc);
 	if (c->dead || !text || c->out_size - c->out_at + n > GW_CLIENT_OUT_MAX) {
-		c->dead = true; /* it does not read: gone at the next event */
+		give_up(c);
 		free(text);
 		return;
+	}
+	if (c->out_at > c->out_size / 2) { /* what was sent makes room */
+		memmove(c->out, c->out + c->out_at, c->out_size - c->out_at);
+		c->out_size -= c->out_at;
+		c->out_at = 0;
 	}
 	c->out = gw_grow(c->out, &c->out_capacity, c->out_size + n + 1, 1);
 	memcpy(c->out + c->out_size, text, n);
@@ -87,43 +108,30 @@ void gw_client_event(struct gw_client *c, json_t *event)
 
 void gw_client_refuse(struct gw_client *c, int code, const char *fmt, ...)
 {
-	char text[600];
+	char text[600], clean[1200];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	c->busy = false;
-	put(c, json_pack("{s:b, s:i, s:s}", "ok", 0, "code", code, "error", text));
+	put(c, json_pack("{s:b, s:i, s:s}", "ok", 0, "code", code, "error",
+		     gw_escape(clean, sizeof(clean), text, strlen(text)))); /* a name may have been cut */
 }
 
 /* ---- requests ---- */
 
-static void request(struct gw_client *c, char *line, size_t n)
+static void request(struct gw_client *c, const char *line, size_t n)
 {
-	const char *args[GW_ARGS_MAX] = { NULL };
-	json_error_t bad;
-	json_t *doc = json_loadb(line, n, JSON_REJECT_DUPLICATES, &bad), *list, *a;
-	const char *command = json_string_value(json_object_get(doc, "command"));
-	size_t nargs = 0, i;
+	struct gw_request_line r;
 
-	list = json_object_get(doc, "args");
-	json_array_foreach(list, i, a) {
-		if (!json_is_string(a) || nargs == GW_ARGS_MAX) {
-			command = NULL;
-			break;
-		}
-		args[nargs++] = json_string_value(a);
-	}
-	if (!doc)
-		gw_client_refuse(c, 2, "not JSON: %s", bad.text);
-	else if (!command)
-		gw_client_refuse(c, 2, "a request is {\"command\": TEXT, \"args\": [TEXT, ...]}");
+	if (gw_request_parse(&r, line, n) != 0)
+		gw_client_refuse(c, 2, "%s", r.refusal);
 	else if (c->busy)
 		gw_client_refuse(c, 1, "the request before is not answered yet");
 	else
-		gw_control_command(c, command, args, nargs);
-	json_decref(doc);
+		gw_control_command(c, &r);
+	gw_request_free(&r);
 }
 
 static void take_lines(struct gw_client *c)

@@ -8,12 +8,12 @@
 #ifndef GW_CORE_CONTROL_H
 #define GW_CORE_CONTROL_H
 
+#include "core/control_request.h"
 #include "core/views.h"
 
 enum {
 	GW_CLIENTS_MAX = 32,
 	GW_QUESTIONS_MAX = 64,
-	GW_ARGS_MAX = 16,
 	GW_CLIENT_IN_MAX = 64 * 1024,
 	GW_CLIENT_OUT_MAX = 16 * 1024 * 1024,
 };
@@ -56,7 +56,7 @@ void gw_client_event(struct gw_client *c, json_t *event);
 void gw_client_refuse(struct gw_client *c, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-void gw_control_command(struct gw_client *c, const char *command, const char *const *args, size_t nargs);
+void gw_control_command(struct gw_client *c, struct gw_request_line *r);
 bool gw_control_has(const struct gw_control *k, const struct gw_client *c); /* is it still there? */
 
 #endif

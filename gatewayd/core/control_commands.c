@@ -333,25 +333,64 @@ static void reload(struct gw_client *c, const char *const *args, size_t nargs)
 static const struct {
 	const char *name;
 	size_t least, most; /* arguments */
+	const char *form;   /* what they are */
 	command_fn *run;
 } commands[] = {
-	{ "status", 0, 0, status },   { "sources", 0, 0, sources }, { "sinks", 0, 0, sinks },
-	{ "devices", 0, 0, devices }, { "points", 0, 1, points },   { "watch", 0, 1, watch },
-	{ "read", 2, 2, read_point }, { "buffer", 0, 1, buffer },   { "replay", 3, 4, replay },
-	{ "restart", 1, 1, restart }, { "reload", 0, 0, reload },   { "version", 0, 0, version },
+	{ "status", 0, 0, "", status },
+	{ "sources", 0, 0, "", sources },
+	{ "sinks", 0, 0, "", sinks },
+	{ "devices", 0, 0, "", devices },
+	{ "points", 0, 1, "[DEVICE]", points },
+	{ "watch", 0, 1, "[DEVICE]", watch },
+	{ "read", 2, 2, "DEVICE POINT", read_point },
+	{ "buffer", 0, 1, "[--verify]", buffer },
+	{ "replay", 3, 4, "DEVICE FROM TO [SINK]", replay },
+	{ "restart", 1, 1, "SOURCE", restart },
+	{ "reload", 0, 0, "", reload },
+	{ "version", 0, 0, "", version },
 };
 
-void gw_control_command(struct gw_client *c, const char *command, const char *const *args, size_t nargs)
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+/* "replay takes 3 or 4 arguments: DEVICE FROM TO [SINK]" */
+static int wrong_count(struct gw_request_line *r, size_t i)
 {
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].name, command) != 0)
-			continue;
-		if (nargs < commands[i].least || nargs > commands[i].most)
-			gw_client_refuse(c, 2, "%s takes %zu to %zu arguments", command, commands[i].least,
-					 commands[i].most);
-		else
-			commands[i].run(c, args, nargs);
-		return;
+	size_t least = commands[i].least, most = commands[i].most;
+	char number[32];
+
+	if (most == 0)
+		snprintf(number, sizeof(number), "no");
+	else if (least == most)
+		snprintf(number, sizeof(number), "%zu", most);
+	else
+		snprintf(number, sizeof(number), "%zu or %zu", least, most);
+	snprintf(r->refusal, sizeof(r->refusal), "%s takes %s argument%s%s%s", commands[i].name, number,
+		 most == 1 ? "" : "s", most ? ": " : "", commands[i].form);
+	return -1;
+}
+
+int gw_request_lookup(struct gw_request_line *r)
+{
+	const char *names[COMMANDS + 1] = { NULL }, *near;
+
+	for (size_t i = 0; i < COMMANDS; i++) {
+		names[i] = commands[i].name;
+		if (strcmp(names[i], r->command) == 0)
+			return r->nargs < commands[i].least || r->nargs > commands[i].most ? wrong_count(r, i)
+											  : (int)i;
 	}
-	gw_client_refuse(c, 2, "there is no command '%.64s'", command);
+	near = gw_nearest(r->command, names);
+	snprintf(r->refusal, sizeof(r->refusal), "there is no command '%.64s'%s%s%s", r->command,
+		 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	return -1;
+}
+
+void gw_control_command(struct gw_client *c, struct gw_request_line *r)
+{
+	int i = gw_request_lookup(r);
+
+	if (i < 0)
+		gw_client_refuse(c, 2, "%s", r->refusal);
+	else
+		commands[i].run(c, r->args, r->nargs);
 }
