@@ -350,6 +350,7 @@ struct gw_child *gw_child_new(const struct gw_child_options *o)
 
 	assert(c);
 	c->o = *o;
+	c->o.gateway = strdup(o->gateway ? o->gateway : ""); /* the plan that holds it goes */
 	if (c->o.hurry == 0)
 		c->o.hurry = 1;
 	c->link = c->log = -1;
@@ -374,5 +375,6 @@ void gw_child_free(struct gw_child *c)
 	gw_watch_stop(c->timer);
 	gw_watch_stop(c->heartbeat);
 	free(c->queue);
+	free((char *)c->o.gateway);
 	free(c);
 }

@@ -39,7 +39,7 @@ struct gw_child_options {
 	struct gw_loop *loop;
 	struct gw_receiver *receiver; /* shared by all children of the loop */
 	struct gw_instance *instance; /* must outlive the child */
-	const char *gateway;          /* gateway.id */
+	const char *gateway;          /* gateway.id; copied */
 	const struct gw_child_ops *ops;
 	void *arg;
 	int64_t hurry; /* divides all deadlines and back-offs, for tests; 0: 1 */

@@ -297,8 +297,9 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 		if (dev && d->pending[i].r->seq >= dev->stored_next)
 			dev->stored_next = d->pending[i].r->seq + 1;
 	}
-	memmove(d->pending, d->pending + d->committing,
-		(d->npending - d->committing) * sizeof(*d->pending));
+	if (d->committing)
+		memmove(d->pending, d->pending + d->committing,
+			(d->npending - d->committing) * sizeof(*d->pending));
 	d->npending -= d->committing;
 	d->committing = 0;
 	d->give_up_bytes = 0;
