@@ -412,14 +412,8 @@ void gw_apply_sinks(struct gw_apply *a)
 	}
 }
 
-static void start_and_stop(struct gw_apply *a)
+static void stop_those_that_leave(struct gw_daemon *d)
 {
-	struct gw_daemon *d = a->d;
-
-	for (size_t i = 0; i < a->nsinks; i++)
-		if (a->sinks[i]->deliver) /* not a successor */
-			go(a->sinks[i]->child, d);
-	a->nsinks = a->nsources = 0; /* they are the daemon's now */
 	for (size_t i = 0; i < d->nsources; i++)
 		if (d->sources[i]->leaving)
 			gw_child_stop(d->sources[i]->child);
@@ -431,7 +425,9 @@ static void start_and_stop(struct gw_apply *a)
 void gw_apply_go(struct gw_apply *a)
 {
 	struct gw_daemon *d = a->d;
+	struct gw_child **starts = calloc(a->nsinks + 1, sizeof(struct gw_child *));
 
+	assert(starts);
 	for (size_t i = 0; i < d->nsources; i++)
 		d->sources[i]->leaving = !d->sources[i]->stays;
 	for (size_t i = 0; i < d->nsinks; i++)
@@ -440,8 +436,15 @@ void gw_apply_go(struct gw_apply *a)
 			      sizeof(*d->entering));
 	for (size_t i = 0; i < a->nsources; i++)
 		d->entering[d->nentering++] = a->sources[i];
-	start_and_stop(a);
+	stop_those_that_leave(d);
+	for (size_t i = 0; i < a->nsinks; i++) /* before the next line puts successors in their place */
+		starts[i] = a->sinks[i]->deliver ? a->sinks[i]->child : NULL;
 	gw_apply_stopped(d);
+	for (size_t i = 0; i < a->nsinks; i++) /* after it, when devices can be introduced */
+		if (starts[i])
+			go(starts[i], d);
+	a->nsinks = a->nsources = 0; /* they are the daemon's now */
+	free(starts);
 }
 
 /* ---- the whole ---- */
