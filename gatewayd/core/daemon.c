@@ -362,7 +362,7 @@ static void replanned(void *arg, struct gw_plan *p)
 
 void gw_daemon_reload(struct gw_daemon *d, void (*answer)(void *arg, const struct gw_plan *p), void *arg)
 {
-	if (d->plan || d->phase != GW_PHASE_RUNNING) {
+	if (d->plan || d->stale_plan || d->phase != GW_PHASE_RUNNING) {
 		d->reload_again = true; /* the file may have changed since it was read */
 		return;
 	}
