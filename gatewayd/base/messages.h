@@ -9,7 +9,7 @@
  *
  * in the order of the table, little-endian, packed.  `str` is u16 length and so
  * many bytes of UTF-8 without NUL; `rest` is what remains of the message and
- * starts at offset 8 when it is the only field (readings need the alignment).
+ * starts at offset 8 when it is the only field (readings need the alignment); it is the last one.
  *
  * The talk of a plugin and the core:
  *	plugin  hello
@@ -17,7 +17,7 @@
  *	plugin  key ... described          its configuration tables
  *	core    file ... node ... configured   its part of the configuration
  *	plugin  problem ... / device, point ... ready
- *	core    start                      (--check closes here)
+ *	core    state ... start            what was put before; (--check closes here)
  * then readings, acknowledgements and the rest until the core sends `stop` and
  * the plugin closes, or either side closes: end of file means end.
  */
@@ -45,6 +45,8 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	M(STOP, stop, 13, FROM_CORE, "Finish the cycle or the message in hand, then close the link.")       \
 	M(PING, ping, 14, FROM_CORE, "Are you alive?  To be answered within the heartbeat's deadline.")     \
 	M(PONG, pong, 15, FROM_PLUGIN, "Yes.")                                                              \
+	M(STATE, state, 16, FROM_CORE, "One thing that was put with `state_put`, before `start`.")            \
+	M(STATE_PUT, state_put, 17, FROM_PLUGIN, "Remember this for the processes after this one.")         \
 	M(READING, reading, 20, FROM_PLUGIN, "One reading with raw values (reading.h).")                    \
 	M(COUNTERS, counters, 21, FROM_PLUGIN, "Counts of one device since the plugin started.")            \
 	M(ASK, ask, 22, FROM_CORE, "Read one point from the device now and publish nothing.")               \
@@ -123,6 +125,12 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 #define GW_FIELDS_stop(F)
 #define GW_FIELDS_ping(F) F(u32, number, "to be repeated in the answer")
 #define GW_FIELDS_pong(F) F(u32, number, "of the ping")
+#define GW_FIELDS_state(F)                   \
+	F(str, key, "1 to 64 bytes")         \
+	F(rest, value, "1 to 4096 bytes")
+#define GW_FIELDS_state_put(F)                              \
+	F(str, key, "1 to 64 bytes")                        \
+	F(rest, value, "up to 4096 bytes; empty: forget the key")
 #define GW_FIELDS_reading(F) F(rest, block, "struct gw_reading")
 #define GW_FIELDS_counters(F)                              \
 	F(u16, device, "number of the device")             \

@@ -160,6 +160,34 @@ static int configured(struct gw_plugin *p, const struct gw_message *m, struct gw
 	return 0;
 }
 
+static int remembered(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	char key[GW_STATE_KEY_MAX + 1] = "";
+
+	if (m->state.key.n == 0 || m->state.key.n > GW_STATE_KEY_MAX)
+		return gw_err_set(err, GW_EPROTO, "a remembered key of %u bytes", m->state.key.n);
+	memcpy(key, m->state.key.s, m->state.key.n);
+	if (p->problems.count == 0)
+		p->role->state(p, key, m->state.value.s, m->state.value.n);
+	return 0;
+}
+
+void gw_state_put(struct gw_plugin *p, const char *key, const void *value, size_t size)
+{
+	struct gw_message m = { .type = GW_MSG_STATE_PUT };
+	size_t length = strlen(key);
+
+	assert(gw_plugin_runs(p));
+	if (length == 0 || length > GW_STATE_KEY_MAX || size > GW_STATE_VALUE_MAX) {
+		gw_log(GW_ERROR, "state '%.64s' of %zu bytes is not kept: a key has 1 to %d bytes, a value at most %d",
+		       key, size, GW_STATE_KEY_MAX, GW_STATE_VALUE_MAX);
+		return;
+	}
+	m.state_put.key = (struct gw_str){ key, (uint32_t)length };
+	m.state_put.value = (struct gw_str){ value, (uint32_t)size };
+	gw_plugin_send(p, &m);
+}
+
 static int started(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
 {
 	if (p->problems.count > 0)
@@ -205,6 +233,7 @@ static const struct handler {
 	[GW_MSG_FILE] = { GW_STAGE_CONFIGURING, filed },
 	[GW_MSG_NODE] = { GW_STAGE_CONFIGURING, noded },
 	[GW_MSG_CONFIGURED] = { GW_STAGE_CONFIGURING, configured },
+	[GW_MSG_STATE] = { GW_STAGE_READY, remembered },
 	[GW_MSG_START] = { GW_STAGE_READY, started },
 	[GW_MSG_STOP] = { ANY_STAGE, stopped },
 	[GW_MSG_PING] = { ANY_STAGE, pinged },

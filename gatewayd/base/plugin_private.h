@@ -20,6 +20,8 @@ struct gw_role {
 	uint8_t number; /* of HELLO */
 	/* Check the configuration, report problems, configure the plugin, declare. */
 	void (*configure)(struct gw_plugin *p, const struct gw_node *root);
+	/* Something remembered, between READY and START. */
+	void (*state)(struct gw_plugin *p, const char *key, const void *value, size_t size);
 	/* -1: the plugin could not start; ends the process with exit 1. */
 	int (*start)(struct gw_plugin *p, int64_t epoch_us, struct gw_err *err);
 	/* A message of the role after START; -1: the core broke the protocol. */

@@ -315,6 +315,14 @@ static void configure(struct gw_plugin *p, const struct gw_node *root)
 		gw_problem(&p->problems, err.at.file ? &err.at : &root->place, "", "%s", err.msg);
 }
 
+static void remember(struct gw_plugin *p, const char *key, const void *value, size_t size)
+{
+	struct sink *s = p->side;
+
+	if (s->def->state)
+		s->def->state(s->self, key, value, size);
+}
+
 static int start(struct gw_plugin *p, int64_t epoch_us, struct gw_err *err)
 {
 	(void)p;
@@ -374,6 +382,7 @@ static void release(struct gw_plugin *p)
 static const struct gw_role sink_role = {
 	.number = 1,
 	.configure = configure,
+	.state = remember,
 	.start = start,
 	.message = message,
 	.turn = turn,

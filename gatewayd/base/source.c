@@ -293,6 +293,14 @@ static void second(struct gw_plugin *p)
 
 /* ---- start and end ---- */
 
+static void remember(struct gw_plugin *p, const char *key, const void *value, size_t size)
+{
+	struct source *s = p->side;
+
+	if (s->def->state)
+		s->def->state(s->self, key, value, size);
+}
+
 static int start(struct gw_plugin *p, int64_t epoch_us, struct gw_err *err)
 {
 	struct source *s = p->side;
@@ -366,6 +374,7 @@ static void release(struct gw_plugin *p)
 static const struct gw_role source_role = {
 	.number = 0,
 	.configure = configure,
+	.state = remember,
 	.start = start,
 	.message = message,
 	.turn = turn,

@@ -228,6 +228,8 @@ static void act(struct gw_child *c, enum gw_life_act a)
 		gw_timer_off(c->timer);
 		gw_child_heartbeat(c, true);
 		c->running_since_us = gw_now_us();
+		if (c->o.ops->starting)
+			c->o.ops->starting(c->o.arg);
 		m.type = GW_MSG_START;
 		m.start.epoch_us = c->epoch_us;
 		gw_child_send(c, &m);

@@ -28,6 +28,7 @@ struct gw_child_ops {
 	 * lied and is dropped. */
 	int (*message)(void *arg, const struct gw_message *m, struct gw_err *err);
 	bool (*ready)(void *arg, unsigned problems); /* false: it is not what it was; dropped */
+	void (*starting)(void *arg); /* START is about to be sent; NULL: nothing to say before */
 	void (*running)(void *arg);  /* START was sent */
 	void (*drained)(void *arg);  /* the link has room again after gw_child_send_data() gave 0 */
 	/* It is no longer running: `reason` in words; it will be started again unless it was told to stop. */

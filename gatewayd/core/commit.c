@@ -70,7 +70,7 @@ void gw_commit_loss(struct gw_daemon *d, const struct gw_loss_row *row)
 
 bool gw_commit_idle(const struct gw_daemon *d)
 {
-	return !d->commit_running && !d->commit_again && d->npending == 0;
+	return !d->commit_running && !d->commit_again && d->npending == 0 && !gw_memory_changed(d->memory);
 }
 
 static bool any_due(const struct gw_daemon *d, const struct gw_reading *r)
@@ -271,6 +271,7 @@ static void failed(struct gw_daemon *d, const struct gw_err *err)
 		gw_log(GW_ERROR, "buffer: %s; readings stay in memory meanwhile", err->msg);
 	snprintf(d->store_error, sizeof(d->store_error), "%.250s", err->msg);
 	d->committing = 0;
+	gw_memory_committed(d->memory, false);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_deliver_mark_all(d->sinks[i]->deliver);
 	for (size_t i = 0; i < d->ndevices; i++)
@@ -289,6 +290,7 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 	if (*d->store_error)
 		gw_log(GW_INFO, "buffer: works again");
 	d->store_error[0] = '\0';
+	gw_memory_committed(d->memory, true);
 	d->last_commit = *r;
 	d->last_commit.err = NULL;
 	for (size_t i = 0; i < d->committing; i++) {
@@ -308,7 +310,7 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 		gw_deliver_committed(d->sinks[i]->deliver, r->last_id ? r->last_id + 1 : 0, gw_now_us());
 	if (d->npending >= COMMIT_READINGS || d->commit_again)
 		gw_commit_now(d);
-	else if (d->npending || d->nchanged_losses)
+	else if (d->npending || d->nchanged_losses || gw_memory_changed(d->memory))
 		gw_commit_later(d);
 }
 
@@ -329,6 +331,7 @@ static void committed(void *arg, const struct gw_commit_result *r)
 void gw_commit_now(struct gw_daemon *d)
 {
 	struct batch b = { .d = d };
+	struct gw_state_row *states;
 
 	d->commit_armed = false;
 	d->commit_again = d->commit_running || d->evicting;
@@ -344,6 +347,8 @@ void gw_commit_now(struct gw_daemon *d)
 	}
 	gather_next(&b);
 	hold_back_next(&b);
+	states = gw_memory_gather(d->memory, &b.c.nstates);
+	b.c.states = states;
 	b.c.readings = b.readings;
 	b.c.due = b.due;
 	b.c.next = b.next;
@@ -352,6 +357,7 @@ void gw_commit_now(struct gw_daemon *d)
 	d->commit_running = true;
 	gw_store_commit(d->store, &b.c, committed, d);
 	d->nchanged_losses = 0;
+	free(states);
 	free(b.readings);
 	free(b.due);
 	free(b.next);

@@ -462,6 +462,7 @@ static void end(struct gw_daemon *d)
 	free(d->sinks);
 	free(d->pending);
 	free(d->changed_losses);
+	gw_memory_free(d->memory);
 	gw_receiver_free(d->receiver);
 	gw_loop_free(d->loop);
 	gw_arena_free(d->arena);
@@ -476,6 +477,7 @@ int gw_daemon_run(const char *file)
 	assert(d);
 	d->file = file;
 	d->swept = true;
+	d->memory = gw_memory_new();
 	d->exit_code = GW_EXIT_OTHER;
 	gw_log_open("gatewayd", GW_INFO);
 	if (begin(d, &err) != 0) {

@@ -5,6 +5,7 @@
  *	outlet.c   sinks: layouts, states, deliveries and acknowledgements
  *	commit.c   the group commit, and what it frees
  *	apply.c    from a plan to a running gateway, at start and at a reload
+ *	state.c    the memory of plugins, between their links, memory.c and the commit
  *	control.c  the control socket; views.c the documents it and `health` show
  *
  * This header is theirs; main.c uses the first part only.
@@ -14,6 +15,7 @@
 
 #include "core/deliver.h"
 #include "core/device.h"
+#include "core/memory.h"
 #include "core/plan.h"
 #include "core/ring.h"
 #include "core/store.h"
@@ -126,6 +128,7 @@ struct gw_daemon {
 	bool commit_running, commit_armed, commit_again;
 	struct gw_loss_row *changed_losses;
 	size_t nchanged_losses, changed_losses_capacity;
+	struct gw_memory *memory; /* of plugins */
 	struct gw_watch *commit_timer;
 	struct gw_commit_result last_commit;
 	char store_error[256];
@@ -167,6 +170,10 @@ void gw_commit_on_timer(void *arg);
 bool gw_commit_idle(const struct gw_daemon *d); /* nothing pending and none running */
 /* Room for `size` bytes in the ring, by letting go what every sink has taken. */
 bool gw_commit_make_room(struct gw_daemon *d, size_t size);
+
+/* state.c */
+void gw_state_send(struct gw_daemon *d, const struct gw_instance *i, struct gw_child *child); /* before START */
+void gw_state_keep(struct gw_daemon *d, const struct gw_instance *i, const struct gw_msg_state_put *m);
 
 /* daemon.c */
 void gw_daemon_reload(struct gw_daemon *d, void (*answer)(void *arg, const struct gw_plan *p), void *arg);

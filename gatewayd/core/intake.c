@@ -202,6 +202,9 @@ static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
 	case GW_MSG_ANSWER:
 		gw_control_answer(s->daemon, s, &m->answer);
 		return 0;
+	case GW_MSG_STATE_PUT:
+		gw_state_keep(s->daemon, &s->instance, &m->state_put);
+		return 0;
 	case GW_MSG_DEVICE:
 	case GW_MSG_POINT:
 		return redeclare(s, m, err);
@@ -234,6 +237,13 @@ static bool on_ready(void *arg, unsigned problems)
 	gw_arena_free(s->redeclared_arena);
 	s->redeclared_arena = NULL;
 	return same;
+}
+
+static void on_starting(void *arg)
+{
+	struct gw_source *s = arg;
+
+	gw_state_send(s->daemon, &s->instance, s->child);
 }
 
 static void on_running(void *arg)
@@ -282,8 +292,8 @@ static void on_stopped(void *arg)
 }
 
 const struct gw_child_ops gw_source_ops = {
-	.described = on_described, .message = on_message, .ready = on_ready, .running = on_running,
-	.drained = on_drained, .down = on_down, .stopped = on_stopped,
+	.described = on_described, .message = on_message, .ready = on_ready, .starting = on_starting,
+	.running = on_running, .drained = on_drained, .down = on_down, .stopped = on_stopped,
 };
 
 struct gw_device *gw_device_named(const struct gw_daemon *d, const char *name)

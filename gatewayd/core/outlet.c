@@ -375,6 +375,9 @@ static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
 	switch ((unsigned)m->type) {
 	case GW_MSG_ACKS:
 		return on_acks(s, m->acks.block, err);
+	case GW_MSG_STATE_PUT:
+		gw_state_keep(s->daemon, &s->instance, &m->state_put);
+		return 0;
 	case GW_MSG_SINK_STATE:
 		return on_state(s, &m->sink_state, err);
 	case GW_MSG_PROBLEM:
@@ -399,6 +402,13 @@ static bool on_ready(void *arg, unsigned problems)
 {
 	(void)arg;
 	return problems == 0;
+}
+
+static void on_starting(void *arg)
+{
+	struct gw_sink *s = arg;
+
+	gw_state_send(s->daemon, &s->instance, s->child);
 }
 
 static void on_running(void *arg)
@@ -436,6 +446,6 @@ static void on_stopped(void *arg)
 }
 
 const struct gw_child_ops gw_sink_ops = {
-	.described = on_described, .message = on_message, .ready = on_ready, .running = on_running,
-	.drained = on_drained, .down = on_down, .stopped = on_stopped,
+	.described = on_described, .message = on_message, .ready = on_ready, .starting = on_starting,
+	.running = on_running, .drained = on_drained, .down = on_down, .stopped = on_stopped,
 };

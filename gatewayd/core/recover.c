@@ -71,6 +71,13 @@ static void on_loss(void *arg, const struct gw_loss_row *row)
 		gw_deliver_restore_loss(s->deliver, row);
 }
 
+static void on_state(void *arg, const struct gw_state_row *row)
+{
+	struct gw_apply *a = arg;
+
+	gw_memory_restore(a->d->memory, row);
+}
+
 /* ---- from the ring ---- */
 
 static struct gw_device *configured(struct gw_apply *a, uint16_t number)
@@ -179,5 +186,5 @@ void gw_recover(struct gw_apply *a)
 	a->d->next_loss_id = 1;
 	gw_store_visit(a->d->store, &(struct gw_store_visitor){
 					    .arg = a, .device = on_device, .layout = on_layout,
-					    .due = on_due, .loss = on_loss, .done = visited });
+					    .due = on_due, .loss = on_loss, .state = on_state, .done = visited });
 }

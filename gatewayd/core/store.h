@@ -138,12 +138,18 @@ struct gw_loss_row {
 	int64_t ts_from_ms, ts_to_ms;
 	uint8_t state; /* 0 never sent: may still grow; 1 sent; 2 acknowledged */
 };
+struct gw_state_row { /* the memory of a plugin */
+	const char *owner, *key; /* "source/NAME" or "sink/NAME" */
+	const void *value;
+	size_t size; /* 0 in a commit: forget it */
+};
 struct gw_store_visitor {
 	void *arg;
 	void (*device)(void *arg, uint16_t device, const char *name, uint64_t first_seq, uint64_t next_seq);
 	void (*layout)(void *arg, uint32_t layout, uint16_t device, const void *body, size_t size);
 	void (*due)(void *arg, uint16_t sink, uint16_t device, const struct gw_ranges *ranges);
 	void (*loss)(void *arg, const struct gw_loss_row *row);
+	void (*state)(void *arg, const struct gw_state_row *row);
 	gw_store_done_fn *done;
 };
 /* The callbacks run on the loop, in the order of the members, then done. */
@@ -177,6 +183,8 @@ struct gw_commit {
 	size_t nlosses;
 	const struct gw_next_row *next; /* changed ones; copied */
 	size_t nnext;
+	const struct gw_state_row *states; /* changed ones; copied */
+	size_t nstates;
 };
 struct gw_commit_result {
 	const struct gw_err *err; /* NULL: committed; GW_EFULL: no room although history is gone */

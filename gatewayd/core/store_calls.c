@@ -152,6 +152,7 @@ static void finish_commit(struct gw_request *q)
 	free((void *)(uintptr_t)r->work.c.losses);
 	free((void *)(uintptr_t)r->work.c.next);
 	free((void *)(uintptr_t)r->work.c.readings);
+	free((void *)(uintptr_t)r->work.c.states);
 	free(r);
 }
 
@@ -187,6 +188,7 @@ void gw_store_commit(struct gw_store *st, const struct gw_commit *c, gw_commit_d
 	r->work.due = copied_due(c);
 	r->work.c.losses = copied(c->losses, c->nlosses, sizeof(*c->losses));
 	r->work.c.next = copied(c->next, c->nnext, sizeof(*c->next));
+	r->work.c.states = gw_state_copy(c->states, c->nstates);
 	r->work.c.readings = copied(c->readings, c->nreadings, sizeof(*c->readings));
 	r->done = done;
 	r->arg = arg;

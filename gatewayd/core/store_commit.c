@@ -37,6 +37,8 @@ static uint64_t pages_wanted(const struct gw_commit_work *w)
 
 	for (size_t i = 0; i < w->c.nreadings; i++)
 		bytes += w->c.readings[i]->size;
+	for (size_t i = 0; i < w->c.nstates; i++)
+		bytes += w->c.states[i].size;
 	return bytes / GW_BUFFER_PAGE * 3 / 2 + w->c.nreadings / 4 + SPARE_PAGES;
 }
 
@@ -95,6 +97,21 @@ static int put_sinks(struct gw_db *d, struct gw_commit_work *w)
 		if (s->changed)
 			rc = gw_db_run(d, GW_SQL_SINK_PUT, "itii", (int64_t)s->number, s->name,
 				       (int64_t)s->session, (int64_t)s->present);
+	}
+	return rc;
+}
+
+static int put_states(struct gw_db *d, struct gw_commit_work *w)
+{
+	int rc = SQLITE_OK;
+
+	for (size_t i = 0; i < w->c.nstates && rc == SQLITE_OK; i++) {
+		const struct gw_state_row *s = &w->c.states[i];
+
+		if (s->size)
+			rc = gw_db_run(d, GW_SQL_STATE_PUT, "ttb", s->owner, s->key, s->value, s->size);
+		else
+			rc = gw_db_run(d, GW_SQL_STATE_DELETE, "tt", s->owner, s->key);
 	}
 	return rc;
 }
@@ -172,7 +189,8 @@ static int commit(struct gw_db *d, struct gw_commit_work *w)
 }
 
 static int (*const step[])(struct gw_db *d, struct gw_commit_work *w) = {
-	begin, purge, put_due, put_losses, put_sinks, put_readings, put_devices, measure, find_oldest, commit,
+	begin, purge, put_due, put_losses, put_sinks, put_states, put_readings, put_devices, measure,
+	find_oldest, commit,
 };
 
 /* ---- memory beside the transaction ---- */

@@ -31,6 +31,7 @@ enum gw_statement {
 	GW_SQL_DUES, GW_SQL_DUE_PUT, GW_SQL_DUE_DELETE,
 	GW_SQL_LOSSES, GW_SQL_LOSS_PUT, GW_SQL_LOSS_FORGET, GW_SQL_LOSS_DELETE,
 	GW_SQL_LAYOUTS, GW_SQL_LAYOUT_LAST, GW_SQL_LAYOUT_ADD,
+	GW_SQL_STATES, GW_SQL_STATE_PUT, GW_SQL_STATE_DELETE,
 	GW_SQL_META, GW_SQL_META_PUT, GW_SQL_BOOT, GW_SQL_BOOT_ADD,
 	GW_SQL_PAGES, GW_SQL_FREE_PAGES, GW_SQL_UNDO_COUNT, GW_SQL_UNDO, GW_SQL_CHECK,
 	GW_STATEMENTS,
@@ -184,6 +185,8 @@ int gw_db_verify(struct gw_db *d, uint64_t *id, struct gw_verify *v, struct gw_e
 
 /* store_visit.c: a copy of the small tables, and its way to a visitor */
 struct gw_snapshot;
+/* One allocation with all that the rows point to; NULL for none. */
+struct gw_state_row *gw_state_copy(const struct gw_state_row *rows, size_t n);
 int gw_db_snapshot(struct gw_db *d, struct gw_snapshot **out, struct gw_err *err);
 void gw_snapshot_show(const struct gw_snapshot *s, const struct gw_store_visitor *v);
 void gw_snapshot_free(struct gw_snapshot *s);

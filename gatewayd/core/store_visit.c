@@ -23,7 +23,44 @@ struct gw_snapshot {
 	size_t ndue;
 	struct gw_loss_row *loss;
 	size_t nlosses;
+	struct gw_state_row *state; /* what a row points to is one allocation, at its owner */
+	size_t nstates;
 };
+
+static size_t room_of(const struct gw_state_row *r)
+{
+	return strlen(r->owner) + 1 + strlen(r->key) + 1 + r->size;
+}
+
+/* Owner, key and value, one behind the other. */
+static void *lay_out(struct gw_state_row *to, const struct gw_state_row *from, char *at)
+{
+	size_t owner = strlen(from->owner) + 1, key = strlen(from->key) + 1;
+
+	*to = (struct gw_state_row){ at, at + owner, at + owner + key, from->size };
+	memcpy(at, from->owner, owner);
+	memcpy(at + owner, from->key, key);
+	if (from->size)
+		memcpy(at + owner + key, from->value, from->size);
+	return at + owner + key + from->size;
+}
+
+struct gw_state_row *gw_state_copy(const struct gw_state_row *rows, size_t n)
+{
+	size_t size = n * sizeof(*rows);
+	struct gw_state_row *copy;
+	char *at;
+
+	if (n == 0)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		size += room_of(&rows[i]);
+	copy = gw_must(malloc(size));
+	at = (char *)(copy + n);
+	for (size_t i = 0; i < n; i++)
+		at = lay_out(&copy[i], &rows[i], at);
+	return copy;
+}
 
 static void copy_devices(const struct gw_db *d, struct gw_snapshot *s)
 {
@@ -78,6 +115,17 @@ static void take_loss(struct gw_snapshot *s, sqlite3_stmt *stmt)
 	s->loss[s->nlosses++] = row;
 }
 
+static void take_state(struct gw_snapshot *s, sqlite3_stmt *stmt)
+{
+	const char *owner = (const char *)sqlite3_column_text(stmt, 0);
+	const char *key = (const char *)sqlite3_column_text(stmt, 1);
+	struct gw_state_row row = { owner ? owner : "", key ? key : "", sqlite3_column_blob(stmt, 2),
+				    (size_t)sqlite3_column_bytes(stmt, 2) };
+
+	s->state = gw_must(realloc(s->state, (s->nstates + 1) * sizeof(*s->state)));
+	lay_out(&s->state[s->nstates++], &row, gw_must(malloc(room_of(&row))));
+}
+
 static int read_table(struct gw_db *d, enum gw_statement statement, struct gw_snapshot *s,
 		      void (*taker)(struct gw_snapshot *s, sqlite3_stmt *stmt))
 {
@@ -100,6 +148,8 @@ int gw_db_snapshot(struct gw_db *d, struct gw_snapshot **out, struct gw_err *err
 	rc = read_table(d, GW_SQL_LAYOUTS, s, take_layout);
 	if (rc == SQLITE_OK)
 		rc = read_table(d, GW_SQL_LOSSES, s, take_loss);
+	if (rc == SQLITE_OK)
+		rc = read_table(d, GW_SQL_STATES, s, take_state);
 	*out = s;
 	if (rc == SQLITE_OK)
 		return 0;
@@ -118,6 +168,8 @@ void gw_snapshot_show(const struct gw_snapshot *s, const struct gw_store_visitor
 		v->due(v->arg, s->due[i].sink, s->due[i].device, &s->due[i].set);
 	for (size_t i = 0; v->loss && i < s->nlosses; i++)
 		v->loss(v->arg, &s->loss[i]);
+	for (size_t i = 0; v->state && i < s->nstates; i++)
+		v->state(v->arg, &s->state[i]);
 }
 
 void gw_snapshot_free(struct gw_snapshot *s)
@@ -130,6 +182,9 @@ void gw_snapshot_free(struct gw_snapshot *s)
 		free(s->layout[i].body);
 	for (size_t i = 0; i < s->ndue; i++)
 		gw_ranges_free(&s->due[i].set);
+	for (size_t i = 0; i < s->nstates; i++)
+		free((void *)(uintptr_t)s->state[i].owner);
+	free(s->state);
 	free(s->device);
 	free(s->layout);
 	free(s->due);

@@ -141,9 +141,12 @@ void gw_write_done(struct gw_write *w, enum gw_write_result result, const char *
 
 /*
  * Memory that outlives the process (learned maps, counter totals): kept by the core with its
- * next synced commit.  key: at most 64 bytes; size 0 forgets it; at most 4 KiB a value and 1 MiB
- * an instance, more is refused with a line in the log.
+ * next synced commit.  key: 1 to 64 bytes of UTF-8; size 0 forgets it; at most 4 KiB a value and
+ * 1 MiB an instance (a thing counts its key, its value and 64 bytes), more is refused with a line in
+ * the log.  Any time from start() to the end of stop().  The core keeps it under the instance's name, also
+ * while that is not in the configuration.
  */
+enum { GW_STATE_KEY_MAX = 64, GW_STATE_VALUE_MAX = 4096 };
 void gw_state_put(struct gw_plugin *p, const char *key, const void *value, size_t size);
 
 /* Counts shown by `gatewayctl devices`: the runtime sends them about once a second. */
@@ -232,6 +235,8 @@ struct gw_sink_plugin {
 	void (*loss)(void *self, const struct gw_layout *current, const struct gw_loss *loss);
 	void (*progress)(void *self, const struct gw_layout *current, const struct gw_progress *p);
 	void (*health)(void *self, const char *json, size_t size);
+	/* One thing remembered with gw_state_put() by a process before; before start(). */
+	void (*state)(void *self, const char *key, const void *value, size_t size);
 	/* Say goodbye to the far end (up to 5 s), then gw_sink_stopped(). */
 	void (*stop)(void *self);
 };

@@ -74,7 +74,16 @@ static void every_message_comes_out_as_it_went_in(void **state)
 		assert_int_equal(out.type, type);
 		assert_same(&in, &out);
 	}
-	assert_int_equal(known, 31);
+	assert_int_equal(known, 33);
+}
+
+static bool ends_in_rest(const struct shape *shape)
+{
+	const struct field *f = shape->fields;
+
+	while (f->type != FIELD_end && f->type != FIELD_rest)
+		f++;
+	return f->type == FIELD_rest;
 }
 
 static void no_message_is_longer_or_shorter_than_it_says(void **state)
@@ -99,7 +108,7 @@ static void no_message_is_longer_or_shorter_than_it_says(void **state)
 			if (cut >= LINK_HEADER)
 				memcpy(copy + 4, &cut, sizeof(cut));
 			if (gw_message_decode(copy, cut, shape->sender, &out, &err) == 0)
-				assert_true(shape->fields[0].type == FIELD_rest);
+				assert_true(ends_in_rest(shape));
 			free(copy);
 		}
 	}

@@ -100,6 +100,7 @@ static struct seen {
 	unsigned nquestions, cycles, starts, stops;
 	int64_t value;
 	uint32_t mask;
+	char remembered[256];
 } seen;
 
 static int configure(struct gw_plugin *p, const struct gw_source_config *config, void **self,
@@ -161,6 +162,16 @@ static void ask(void *self, unsigned device, unsigned point, struct gw_question 
 	seen.question[seen.nquestions++] = q;
 }
 
+static void remembered(void *self, const char *key, const void *value, size_t size)
+{
+	size_t n = strlen(seen.remembered);
+
+	(void)self;
+	assert_int_equal(seen.starts, 0);
+	snprintf(seen.remembered + n, sizeof(seen.remembered) - n, "%s=%.*s ", key, (int)size,
+		 (const char *)value);
+}
+
 static void stop(void *self)
 {
 	(void)self;
@@ -178,6 +189,7 @@ static const struct gw_source_plugin test_source = {
 	.start = start,
 	.cycle = cycle,
 	.ask = ask,
+	.state = remembered,
 	.stop = stop,
 };
 
@@ -471,6 +483,51 @@ static void put_question(struct fake_core *c, uint32_t number, uint16_t point)
 static bool asked(void *arg)
 {
 	return seen.nquestions >= *(unsigned *)arg;
+}
+
+static void fake_core_remember(struct fake_core *c, const char *key, const char *value)
+{
+	struct gw_message m = { .type = GW_MSG_STATE };
+
+	m.state.key = gw_str(key);
+	m.state.value = gw_str(value);
+	fake_core_send(c, &m);
+}
+
+static void what_was_put_before_comes_before_the_start(void **state)
+{
+	struct fake_core *c = *state;
+
+	assert_int_equal(fake_core_configure(c, "pumps", two_points), 0);
+	fake_core_remember(c, "total", "1234");
+	fake_core_remember(c, "holes", "5,6");
+	fake_core_start(c, gw_now_us());
+	fake_core_reading(c);
+	assert_string_equal(seen.remembered, "total=1234 holes=5,6 ");
+	assert_int_equal(seen.starts, 1);
+}
+
+static void what_is_put_is_sent_and_what_is_too_large_is_not(void **state)
+{
+	struct fake_core *c = *state;
+	static char big[GW_STATE_VALUE_MAX + 1], key[GW_STATE_KEY_MAX + 2];
+	const struct gw_msg_state_put *put;
+
+	assert_int_equal(fake_core_configure(c, "pumps", two_points), 0);
+	fake_core_start(c, gw_now_us());
+	fake_core_reading(c);
+	memset(key, 'k', sizeof(key) - 1);
+	gw_state_put(seen.plugin, "", "1", 1);
+	gw_state_put(seen.plugin, key, "1", 1);
+	gw_state_put(seen.plugin, "big", big, sizeof(big));
+	gw_state_put(seen.plugin, key + 1, big, sizeof(big) - 1);
+	gw_state_put(seen.plugin, "gone", NULL, 0);
+	put = &fake_core_take(c, GW_MSG_STATE_PUT)->state_put;
+	assert_int_equal(put->key.n, GW_STATE_KEY_MAX);
+	assert_int_equal(put->value.n, GW_STATE_VALUE_MAX);
+	put = &fake_core_take(c, GW_MSG_STATE_PUT)->state_put;
+	assert_text(put->key, "gone");
+	assert_int_equal(put->value.n, 0);
 }
 
 static void a_question_gets_its_answer(void **state)
@@ -806,6 +863,8 @@ int main(void)
 		WITH_CORE(a_cycle_that_stays_open_is_an_overrun_and_never_doubled),
 		WITH_CORE(a_full_link_keeps_the_newest_and_counts_the_rest),
 		WITH_CORE(requests_and_load_are_passed_on),
+		WITH_CORE(what_was_put_before_comes_before_the_start),
+		WITH_CORE(what_is_put_is_sent_and_what_is_too_large_is_not),
 		WITH_CORE(a_question_gets_its_answer),
 		WITH_CORE(what_cannot_be_asked_is_answered_at_once),
 		WITH_CORE(a_ping_is_answered),

@@ -240,7 +240,8 @@ static void see_loss(void *arg, const struct gw_loss_row *l)
 
 static const char *visited(void)
 {
-	struct gw_store_visitor v = { &s, see_device, see_layout, see_due, see_loss, shop_done };
+	struct gw_store_visitor v = { .arg = &s, .device = see_device, .layout = see_layout, .due = see_due,
+				      .loss = see_loss, .done = shop_done };
 
 	memset(&seen, 0, sizeof(seen));
 	gw_store_visit(s.st, &v);

@@ -3,7 +3,7 @@
 
 It speaks the link on descriptor 3 (docs/plugin-protocol.md) with nothing but the standard
 library.  Each point counts the cycles of its device.  The key `mode` makes it
-misbehave after five cycles: garbage (bytes that are no message), lie (a reading of a
+misbehave after five cycles (`remember` counts on where the process before it stopped): garbage (bytes that are no message), lie (a reading of a
 device that is not there), hang (never answers again), exit, hangup (closes the link
 and stays).
 """
@@ -19,8 +19,9 @@ import time
 
 HELLO, WELCOME, KEY, DESCRIBED, FILE, NODE, CONFIGURED = 1, 2, 3, 4, 5, 6, 7
 DEVICE, POINT, READY, START, STOP, PING, PONG, READING = 9, 10, 11, 12, 13, 14, 15, 20
+STATE, STATE_PUT = 16, 17
 TYPE_CHOICE, KIND_I64, NODE_SCALAR, NODE_LIST, NODE_MAP, NODE_END = 8, 2, 1, 2, 3, 255
-MODES = "honest|garbage|lie|hang|exit|hangup"
+MODES = "honest|remember|garbage|lie|hang|exit|hangup"
 
 
 def text(s):
@@ -142,9 +143,8 @@ def misbehave(link, mode):
             signal.pause()
 
 
-def run(link, devices, interval, mode, epoch_us):
+def run(link, devices, interval, mode, epoch_us, cycle):
     """A reading of each device at each tick; intervals count from the common start."""
-    cycle = 0
     while True:
         now = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
         step = interval * 1000
@@ -158,6 +158,8 @@ def run(link, devices, interval, mode, epoch_us):
             elif kind == STOP:
                 sys.exit(0)
         cycle += 1
+        if mode == "remember":
+            link.send(STATE_PUT, text("cycles") + str(cycle).encode())
         for d, (_, device) in enumerate(devices):
             link.send(READING, reading(d, len(device["points"]), cycle))
         if cycle >= 5:
@@ -172,8 +174,14 @@ def main():
     devices = list(config["devices"].items())
     declare(link, devices, interval)
     kind, body = link.receive()
+    cycle = 0
+    while kind == STATE:
+        f = Fields(body)
+        assert f.text() == "cycles"
+        cycle = int(body[f.at:])
+        kind, body = link.receive()
     if kind == START:
-        run(link, devices, interval, config.get("mode", "honest"), Fields(body).number("q"))
+        run(link, devices, interval, config.get("mode", "honest"), Fields(body).number("q"), cycle)
 
 
 if __name__ == "__main__":

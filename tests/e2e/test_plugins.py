@@ -7,7 +7,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import BUILD, World, bench_source, children_of, command_of, wait_until  # noqa: E402
+from harness import BUILD, World, bench_source, bury_orphans, children_of, command_of, wait_until  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -82,6 +82,38 @@ class Plugins(unittest.TestCase):
                        "what was unacknowledged came again")
             self.assert_untouched(w, "bench-1")
             self.assertLessEqual(w.ledger("bench-1").copies + w.ledger("bench-2").copies, 50)
+
+    def test_a_plugin_remembers_beyond_its_process_and_the_daemon(self):
+        def last():
+            ledger = w.ledger("counter")
+            return max([r["values"]["cycles"] for r in ledger.readings.values() if "cycles" in r["values"]] or [0])
+
+        def counts_on(before, slack):
+            """Readings since: the first of them goes on where it stopped, as far as that was kept."""
+            wait_until(lambda: last() >= before + 5, 15, "it counts on from %d" % before)
+            counts = [w.ledger("counter").readings[s]["values"].get("cycles") for s in w.ledger("counter").seqs()]
+            steps = [b - a for a, b in zip(counts, counts[1:])]
+            self.assertTrue(all(1 >= s >= 1 - slack for s in steps), counts)
+
+        with World() as w:
+            add_python_plugin(w)
+            w.config["buffer"]["sync"] = "200ms"
+            w.config["sources"] = {"python": counting_source("remember")}
+            w.start()
+            wait_until(lambda: last() >= 5, 15, "it counts")
+            os.kill(w.plugin_pid("python"), signal.SIGKILL)
+            counts_on(last(), 1)
+            before = last()
+            w.daemon.send(signal.SIGKILL)
+            w.daemon.process.wait()
+            bury_orphans()
+            w.start()
+            counts_on(before, 10)  # what a commit had not reached yet is counted again
+            before = last()
+            self.assertEqual(w.daemon.end(), 0, w.daemon.tail())
+            w.start()
+            counts_on(before, 0)
+            self.assertNotIn("is not kept", w.daemon.text())
 
     def test_a_plugin_in_python_delivers_through_the_same_link(self):
         with World(("--bench", "1", "--registers", "4")) as w:
