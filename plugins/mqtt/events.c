@@ -1,6 +1,7 @@
 /* events.c - see events.h. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -78,6 +79,7 @@ void mqtt_events_push(struct mqtt_events *q, const struct mqtt_event *e, const c
 {
 	struct mqtt_event mine = *e;
 	const uint64_t one = 1;
+	bool first; /* else the loop knows already */
 
 	mine.text = copy(text, &size);
 	if (text)
@@ -87,9 +89,10 @@ void mqtt_events_push(struct mqtt_events *q, const struct mqtt_event *e, const c
 		q->in.room = q->in.room ? q->in.room * 2 : 64;
 		q->in.items = mqtt_grow(q->in.items, q->in.room * sizeof(*q->in.items));
 	}
+	first = q->in.count == 0;
 	q->in.items[q->in.count++] = mine;
 	pthread_mutex_unlock(&q->lock);
-	while (write(q->fd, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (first && write(q->fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }
 

@@ -20,6 +20,8 @@ enum {
 	REASON_TEXT_MAX = 400,
 };
 
+enum { REST_US = 3000 }; /* between two looks at what Paho's threads said */
+
 enum phase { IDLE, CONNECTING, UP, WAITING, STOPPING };
 
 struct mqtt_session {
@@ -30,7 +32,7 @@ struct mqtt_session {
 	size_t nbrokers, at;
 	struct mqtt_events *events;
 	struct mqtt_worker *worker;
-	struct gw_watch *events_watch, *timer;
+	struct gw_watch *events_watch, *timer, *rest;
 	struct mqtt_link *link; /* NULL: none */
 	enum phase phase;
 	uint32_t epoch;
@@ -335,6 +337,13 @@ static bool is_stale(const struct mqtt_session *s, const struct mqtt_event *e)
 	return e->kind != MQTT_E_DIAGNOSED && e->epoch != s->epoch;
 }
 
+static void on_rested(void *arg)
+{
+	struct mqtt_session *s = arg;
+
+	gw_fd_interest(s->events_watch, GW_READ);
+}
+
 static void on_events(void *arg, unsigned ready)
 {
 	struct mqtt_session *s = arg;
@@ -342,6 +351,9 @@ static void on_events(void *arg, unsigned ready)
 	const struct mqtt_event *e = mqtt_events_take(s->events, &count);
 
 	(void)ready;
+	/* acknowledgements come in a row: what follows within REST_US is one turn of work */
+	gw_fd_interest(s->events_watch, 0);
+	gw_timer_at(s->rest, gw_now_us() + REST_US);
 	for (size_t i = 0; i < count; i++) {
 		s->closing -= e[i].kind == MQTT_E_CLOSED || e[i].kind == MQTT_E_DIAGNOSED;
 		if (handlers[e[i].kind] && !is_stale(s, &e[i]))
@@ -384,7 +396,8 @@ int mqtt_session_new(struct mqtt_session **out, const struct mqtt_session_option
 		goto fail;
 	s->events_watch = gw_on_fd(o->loop, mqtt_events_fd(s->events), GW_READ, on_events, s, err);
 	s->timer = s->events_watch ? gw_on_timer(o->loop, on_timer, s, err) : NULL;
-	if (!s->timer)
+	s->rest = s->timer ? gw_on_timer(o->loop, on_rested, s, err) : NULL;
+	if (!s->rest)
 		goto fail;
 	*out = s;
 	return 0;
@@ -398,6 +411,7 @@ void mqtt_session_free(struct mqtt_session *s)
 	if (!s)
 		return;
 	gw_watch_stop(s->timer);
+	gw_watch_stop(s->rest);
 	gw_watch_stop(s->events_watch);
 	close_link(s, MQTT_BYE_NONE, false);
 	mqtt_worker_free(s->worker);
