@@ -5,6 +5,7 @@
  * (fleet.c, json.c).  Its own are the order of things at connect and at the end,
  * and the watchdog that Paho lacks: acknowledgements that never come.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,11 +313,29 @@ static void take_early_layouts(struct sink *s)
 	s->nearly = 0;
 }
 
+/*
+ * Paho hands each message from thread to thread under one mutex.  On one processor they take
+ * turns; on two they wait for each other: a quarter more CPU a message (docs/performance.md).
+ * The loop never needs more than one.  Where it is forbidden it stays as it is.
+ */
+static void stay_on_one_processor(void)
+{
+	cpu_set_t one;
+	int here = sched_getcpu();
+
+	if (here < 0 || here >= CPU_SETSIZE)
+		return;
+	CPU_ZERO(&one);
+	CPU_SET((size_t)here, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
 static int start(void *self, struct gw_loop *loop, const struct gw_gateway_info *g,
 		 struct gw_err *err)
 {
 	struct sink *s = self;
 
+	stay_on_one_processor();
 	if (mqtt_fleet_new(&s->fleet, gw_plugin_arena(s->plugin), s->keys, g, err))
 		return -1;
 	const char *id = s->keys->client_id ? s->keys->client_id : mqtt_fleet_gateway(s->fleet)->id;
