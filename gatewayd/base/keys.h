@@ -18,6 +18,8 @@ struct gw_point_keys {
 	int64_t max_silence_ms;
 	const struct gw_node *labels; /* `enum`: map of raw value to label */
 	bool writable;
+	/* the core's: how a point with a quantity is published (core/quantities.h); NULL: as configured */
+	const struct gw_published *published;
 };
 
 struct gw_device_keys {

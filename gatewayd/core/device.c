@@ -7,17 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/normalise_number.h"
+#include "core/quantities.h"
 #include "core/units.h"
 
 enum { ROW_OVERHEAD = 32 }; /* bytes of a row in the store beside the reading itself, about */
-
-static double number(struct gw_decimal d)
-{
-	char text[48];
-
-	snprintf(text, sizeof(text), "%lldE-%d", (long long)d.mantissa, d.places);
-	return strtod(text, NULL);
-}
 
 static const char *keep(struct gw_arena *a, const char *text)
 {
@@ -61,26 +55,56 @@ static const struct gw_point_keys *keys_of(const struct gw_device_keys *device, 
 	return NULL;
 }
 
+/* As configured, in `unit`. */
+static struct gw_published as_configured(const struct gw_point_keys *k)
+{
+	const char *symbol = k->unit ? gw_unit_symbol(k->unit) : NULL;
+
+	return (struct gw_published){
+		.unit = k->unit, .symbol = symbol, .divisor = 1, .scale = k->scale, .offset = k->offset,
+		.min = k->min, .max = k->max, .deadband = k->deadband,
+		.has_min = gw_node_get(k->item.node, "min") != NULL,
+		.has_max = gw_node_get(k->item.node, "max") != NULL,
+	};
+}
+
+static bool is_number(const struct gw_point_spec *spec, const struct gw_point_keys *k)
+{
+	return spec->kind != GW_TEXT && spec->kind != GW_BOOL && !k->labels;
+}
+
+static void take_limits(struct gw_point *p, const struct gw_point_spec *spec)
+{
+	p->has_min = spec->has_min;
+	p->has_max = spec->has_max;
+	p->has_deadband = spec->has_deadband;
+	p->min = gw_decimal_round_over(spec->min, spec->divisor, GW_DOUBLE);
+	p->max = gw_decimal_round_over(spec->max, spec->divisor, GW_DOUBLE);
+	p->deadband = gw_decimal_round_over(spec->deadband, spec->divisor, GW_DOUBLE);
+	p->max_silence_ms = p->has_deadband ? spec->max_silence_ms : 0;
+}
+
 static void take_keys(struct gw_arena *a, struct gw_point *p, struct gw_point_spec *spec,
 		      const struct gw_point_keys *k)
 {
-	const struct gw_node *n = k->item.node;
+	bool measured = k->published && is_number(spec, k); /* what is no number has no unit */
+	struct gw_published how = measured ? *k->published : as_configured(k);
 
-	spec->scale = k->scale;
-	spec->offset = k->offset;
-	spec->min = k->min;
-	spec->max = k->max;
-	spec->deadband = k->deadband;
+	spec->scale = how.scale;
+	spec->offset = how.offset;
+	spec->min = how.min;
+	spec->max = how.max;
+	spec->deadband = how.deadband;
+	spec->divisor = how.divisor;
 	spec->max_silence_ms = k->max_silence_ms;
-	spec->has_min = p->has_min = gw_node_get(n, "min") != NULL;
-	spec->has_max = p->has_max = gw_node_get(n, "max") != NULL;
-	spec->has_deadband = p->has_deadband = gw_node_get(n, "deadband") != NULL;
-	p->min = number(k->min);
-	p->max = number(k->max);
-	p->deadband = number(k->deadband);
-	p->max_silence_ms = p->has_deadband ? k->max_silence_ms : 0;
-	if (k->unit && *k->unit)
-		p->unit = keep(a, k->unit);
+	spec->has_min = how.has_min;
+	spec->has_max = how.has_max;
+	spec->has_deadband = gw_node_get(k->item.node, "deadband") != NULL;
+	take_limits(p, spec);
+	if (how.unit && *how.unit)
+		p->unit = keep(a, how.unit);
+	if (how.symbol)
+		p->symbol = keep(a, how.symbol);
 	p->quantity = keep(a, k->quantity);
 	if (k->labels) {
 		take_labels(a, p, k->labels);
@@ -107,7 +131,8 @@ static void take_points(struct gw_device *d, const struct gw_device_keys *keys,
 						   .scale = { 1, 0 } };
 		if (k)
 			take_keys(d->arena, p, &specs[i], k);
-		p->symbol = *p->unit ? gw_unit_symbol(p->unit) : "";
+		if (!p->symbol && *p->unit)
+			p->symbol = gw_unit_symbol(p->unit);
 		if (!p->symbol)
 			p->symbol = p->unit; /* a plugin's own */
 		if (p->interval_ms < d->interval_ms)
@@ -177,6 +202,21 @@ static void make_layout(struct gw_device *d)
 
 /* ---- */
 
+static uint64_t readings_an_hour(const struct gw_device *d)
+{
+	uint64_t distinct = 0; /* an upper bound: every interval ticks alone */
+
+	for (unsigned i = 0; i < d->npoints; i++) {
+		bool seen = false;
+
+		for (unsigned j = 0; j < i && !seen; j++)
+			seen = d->points[j].interval_ms == d->points[i].interval_ms;
+		if (!seen)
+			distinct += (uint64_t)(3600000 / d->points[i].interval_ms + 1);
+	}
+	return distinct;
+}
+
 static const struct gw_device_keys *find(const struct gw_source_keys *source, const char *name)
 {
 	const struct gw_device_keys *k = source->devices.items;
@@ -207,6 +247,7 @@ struct gw_device *gw_device_new(const struct gw_source_keys *source, const char 
 	d->normaliser = gw_normaliser_new(specs, d->npoints);
 	free(specs);
 	make_layout(d);
+	d->rate = readings_an_hour(d);
 	d->full = true;
 	snprintf(d->reason, sizeof(d->reason), "starting");
 	d->since_ms = gw_wall_ms();
@@ -251,17 +292,7 @@ int64_t gw_device_live_us(const struct gw_device *d)
 
 uint64_t gw_device_rate(const struct gw_device *d)
 {
-	uint64_t distinct = 0; /* an upper bound: every interval ticks alone */
-
-	for (unsigned i = 0; i < d->npoints; i++) {
-		bool seen = false;
-
-		for (unsigned j = 0; j < i && !seen; j++)
-			seen = d->points[j].interval_ms == d->points[i].interval_ms;
-		if (!seen)
-			distinct += (uint64_t)(3600000 / d->points[i].interval_ms + 1);
-	}
-	return distinct;
+	return d->rate;
 }
 
 uint64_t gw_device_reading_bytes(const struct gw_device *d)

@@ -32,6 +32,7 @@ struct gw_point_spec { /* copied by gw_normaliser_new() */
 	struct gw_decimal scale, offset; /* scale 1, offset 0: nothing to do */
 	bool has_min, has_max, has_deadband;
 	struct gw_decimal min, max, deadband;
+	uint64_t divisor; /* all five decimals are meant over it (core/convert.h); 0 is 1 */
 	int64_t max_silence_ms; /* with a deadband */
 	const struct gw_label *labels; /* sorted by raw; NULL: not an enumeration */
 	unsigned nlabels;

@@ -1,9 +1,9 @@
 /*
  * normalise_number.c - exact decimal lines (see normalise_number.h).
  *
- * The exact result is N / (5^P * 2^P) with a whole N: raw * scale and offset
- * over the common power of ten P.  5^18 is below 2^42, so one short division of
- * N, its remainder kept as a sticky bit, gives all that rounding needs.  Nothing
+ * The exact result is N / (5^P * 2^P * divisor) with a whole N: raw * scale and offset
+ * over the common power of ten P.  5^18 is below 2^42, so short divisions of
+ * N, their remainders kept as a sticky bit, give all that rounding needs.  Nothing
  * here looks at the rounding mode or uses long double.
  */
 #include "core/normalise_number.h"
@@ -17,7 +17,7 @@ enum {
 	PLACES_MAX = 18,
 	/* raw 64 bits, mantissa 63, 10^18 60, binary exponent up to 1074, sum 1 */
 	LIMBS = 20,
-	ROUNDING_BITS = 110, /* 42 of the divisor, 64 of the quotient, rest spare */
+	ROUNDING_BITS = 174, /* 42 of the power of five, 64 of the divisor, 64 of the quotient, rest spare */
 };
 
 static const int64_t powers[PLACES_MAX + 1] = {
@@ -237,6 +237,7 @@ static double exact(const struct gw_line *l, bool negative, uint64_t mantissa, i
 		exponent -= (int)shift;
 	}
 	sticky = big_divide(&sum, power_of_five(places)) != 0;
+	sticky |= l->divisor > 1 && big_divide(&sum, l->divisor) != 0;
 	exponent -= places;
 	top = big_top(&sum, &exponent, &sticky);
 	d = round_to(top, sticky, exponent, precision);
@@ -253,17 +254,24 @@ static struct gw_decimal reduced(struct gw_decimal d)
 	return d;
 }
 
-struct gw_line gw_line_make(struct gw_decimal scale, struct gw_decimal offset)
+struct gw_line gw_line_make_over(struct gw_decimal scale, struct gw_decimal offset, uint64_t divisor)
 {
-	struct gw_line l = { .scale = reduced(scale), .offset = reduced(offset) };
+	struct gw_line l = { .scale = reduced(scale), .offset = reduced(offset), .divisor = divisor };
 	int places = l.scale.places > l.offset.places ? l.scale.places : l.offset.places;
+	gw_u128 odd = (gw_u128)power_of_five(places) * divisor; /* a power of two more stays exact */
 
-	l.whole = places == 0;
+	assert(divisor);
+	l.whole = places == 0 && divisor == 1;
 	l.identity = l.whole && l.scale.mantissa == 1 && l.offset.mantissa == 0;
-	l.ten = (double)powers[places];
-	l.quick = !__builtin_mul_overflow(l.scale.mantissa, powers[places - l.scale.places], &l.a) &&
+	l.ten = (double)powers[places] * (double)divisor;
+	l.quick = odd <= (uint64_t)1 << DBL_MANT_DIG && !__builtin_mul_overflow(l.scale.mantissa, powers[places - l.scale.places], &l.a) &&
 		  !__builtin_mul_overflow(l.offset.mantissa, powers[places - l.offset.places], &l.b);
 	return l;
+}
+
+struct gw_line gw_line_make(struct gw_decimal scale, struct gw_decimal offset)
+{
+	return gw_line_make_over(scale, offset, 1);
 }
 
 double gw_line_integer(const struct gw_line *l, bool negative, uint64_t magnitude)
@@ -335,11 +343,16 @@ bool gw_line_whole(const struct gw_line *l, gw_i128 raw, gw_i128 *out)
 	       !__builtin_add_overflow(*out, (gw_i128)l->offset.mantissa, out);
 }
 
-double gw_decimal_round(struct gw_decimal d, enum gw_precision precision)
+double gw_decimal_round_over(struct gw_decimal d, uint64_t divisor, enum gw_precision precision)
 {
-	struct gw_line l = gw_line_make((struct gw_decimal){ 1, 0 }, d);
+	struct gw_line l = gw_line_make_over((struct gw_decimal){ 1, 0 }, d, divisor);
 
 	return exact(&l, false, 0, 0, precision);
+}
+
+double gw_decimal_round(struct gw_decimal d, enum gw_precision precision)
+{
+	return gw_decimal_round_over(d, 1, precision);
 }
 
 gw_i128 gw_decimal_floor(struct gw_decimal d)

@@ -78,15 +78,15 @@ static void set_limits(struct gw_point_rules *p, const struct gw_point_spec *spe
 	p->has_deadband = spec->has_deadband;
 	p->steps = 1;
 	if (p->has_min) {
-		p->min = gw_decimal_round(spec->min, precision_of(p));
+		p->min = gw_decimal_round_over(spec->min, p->line.divisor, precision_of(p));
 		p->whole_min = gw_decimal_ceil(spec->min);
 	}
 	if (p->has_max) {
-		p->max = gw_decimal_round(spec->max, precision_of(p));
+		p->max = gw_decimal_round_over(spec->max, p->line.divisor, precision_of(p));
 		p->whole_max = gw_decimal_floor(spec->max);
 	}
 	if (p->has_deadband) {
-		p->deadband = gw_decimal_round(spec->deadband, GW_DOUBLE);
+		p->deadband = gw_decimal_round_over(spec->deadband, p->line.divisor, GW_DOUBLE);
 		if (exact)
 			p->steps = gw_decimal_steps(spec->deadband, spec->scale);
 	}
@@ -99,7 +99,7 @@ int gw_point_rules_make(struct gw_point_rules *p, const struct gw_point_spec *sp
 	*p = (struct gw_point_rules){
 		.kind = (uint8_t)(known ? spec->kind : GW_NONE),
 		.precision = spec->kind == GW_F32 ? GW_SINGLE : GW_DOUBLE,
-		.line = gw_line_make(spec->scale, spec->offset),
+		.line = gw_line_make_over(spec->scale, spec->offset, spec->divisor ? spec->divisor : 1),
 	};
 	p->rule = (uint8_t)rule_for(spec, &p->line);
 	set_limits(p, spec);

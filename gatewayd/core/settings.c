@@ -65,6 +65,10 @@ void gw_settings_each(const struct gw_settings *s, void (*fn)(void *arg, const c
 		qsort(s->found, s->nfound, sizeof(*s->found), by_place);
 	for (size_t i = 0; i < s->nfound; i++) {
 		const struct gw_found *f = &s->found[i];
+
+		if (i && by_place(f, f - 1) == 0) /* of a profile that several devices have */
+			continue;
+
 		int n = f->at.line ? snprintf(line, sizeof(line), "%s:%u:%u: ", f->at.file, f->at.line,
 					      f->at.column)
 				   : snprintf(line, sizeof(line), "%s: ", f->at.file);
@@ -89,7 +93,7 @@ void gw_settings_report(const struct gw_settings *s, FILE *out)
 
 /* ---- folders relative to the program ---- */
 
-static const char *beside(struct gw_arena *a, const char *relative)
+const char *gw_settings_beside(struct gw_arena *a, const char *relative)
 {
 	char self[1024], path[2048];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -98,7 +102,7 @@ static const char *beside(struct gw_arena *a, const char *relative)
 		return NULL;
 	self[n] = '\0';
 	snprintf(path, sizeof(path), "%s/%s", dirname(self), relative);
-	return access(path, R_OK | X_OK) == 0 ? gw_arena_strdup(a, path) : NULL;
+	return access(path, R_OK) == 0 ? gw_arena_strdup(a, path) : NULL;
 }
 
 static void default_folders(struct gw_settings *s)
@@ -107,7 +111,7 @@ static void default_folders(struct gw_settings *s)
 	static const char *const profiles[] = { "../../conf/profiles", "../share/gatewayd/profiles", NULL };
 
 	for (int i = 0; plugins[i] && !s->core.plugins.path; i++)
-		s->core.plugins.path = beside(s->arena, plugins[i]);
+		s->core.plugins.path = gw_settings_beside(s->arena, plugins[i]);
 	if (!s->core.plugins.path)
 		s->core.plugins.path = "/usr/lib/gatewayd/plugins";
 	if (s->core.profiles.path.count)
@@ -118,7 +122,7 @@ static void default_folders(struct gw_settings *s)
 
 	folder[n++] = "/etc/gatewayd/profiles";
 	for (int i = 0; profiles[i]; i++)
-		if (n < 2 && (folder[n] = beside(s->arena, profiles[i])) != NULL)
+		if (n < 2 && (folder[n] = gw_settings_beside(s->arena, profiles[i])) != NULL)
 			n++;
 	s->core.profiles.path.count = n;
 }
@@ -150,6 +154,11 @@ static bool plugin_name_ok(const char *name)
 	return n > 0 && n <= 32 && name[n] == '\0' && name[0] != '-';
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 /* "modbus, mqtt" of what is in the folder; and the nearest to `name`. */
 static const char *plugins_there(struct gw_settings *s, const char *name, const char **near)
 {
@@ -159,10 +168,11 @@ static const char *plugins_there(struct gw_settings *s, const char *name, const 
 	DIR *d = opendir(s->core.plugins.path);
 
 	for (struct dirent *e; d && n < 64 && (e = readdir(d)) != NULL;)
-		if (plugin_name_ok(e->d_name))
+		if (plugin_name_ok(e->d_name) && faccessat(dirfd(d), e->d_name, X_OK, 0) == 0)
 			names[n++] = gw_arena_strdup(s->arena, e->d_name);
 	if (d)
 		closedir(d);
+	qsort(names, n, sizeof(names[0]), by_name);
 	for (size_t i = 0; i < n; i++)
 		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "", names[i]);
 	*near = gw_nearest(name, names);
@@ -186,9 +196,9 @@ static void find_program(struct gw_settings *s, struct gw_instance *i, const str
 		return;
 	}
 	there = plugins_there(s, i->plugin, &near);
-	gw_problem(&s->problems, &value->place, path, "there is no plugin '%s' in %s%s%s%s; there is: %s",
-		   i->plugin, s->core.plugins.path, near ? "; did you mean '" : "", near ? near : "",
-		   near ? "'?" : "", *there ? there : "none");
+	gw_problem(&s->problems, &value->place, path, "there is no plugin '%s' in %s, only: %s%s%s%s", i->plugin,
+		   s->core.plugins.path, *there ? there : "nothing", near ? "; did you mean '" : "",
+		   near ? near : "", near ? "'?" : "");
 }
 
 static void add_instance(struct gw_settings *s, const struct gw_node *node, bool sink)
@@ -200,7 +210,8 @@ static void add_instance(struct gw_settings *s, const struct gw_node *node, bool
 	snprintf(path, sizeof(path), "%s.%s", sink ? "sinks" : "sources", node->name);
 	if (!gw_name_ok(node->name)) {
 		gw_problem(&s->problems, &node->name_place, path,
-			   "a name has letters, digits, '-' and '_', begins with a letter or digit and has at most 64 characters");
+			   "'%.64s' is not a name: letters, digits, - and _, at most 64, a letter or digit first",
+			   node->name);
 		return;
 	}
 	if (node->kind == GW_NODE_NULL)
@@ -236,8 +247,8 @@ static void same_name(struct gw_settings *s, const struct gw_node *map)
 			if (strcasecmp(a->name, b->name) == 0) {
 				snprintf(path, sizeof(path), "%s.%s", map->name, a->name);
 				gw_problem(&s->problems, &a->name_place, path,
-					   "differs only in case from '%s' at %s:%u:%u", b->name,
-					   b->name_place.file, b->name_place.line, b->name_place.column);
+					   "'%s' differs only in case from '%s' at %s:%u", a->name, b->name,
+					   b->name_place.file, b->name_place.line);
 			}
 }
 
@@ -290,6 +301,7 @@ struct gw_settings *gw_settings_read(const char *file)
 	gw_config_load(a, &gw_root_table, root, "", &s->core, &s->problems);
 	if (gw_node_get(root, "gateway"))
 		s->located = gw_node_get(gw_node_get(root, "gateway"), "location") != NULL;
+	s->hash = gw_settings_hash(root, (const char *const[]){ "sinks", "sources", NULL });
 	default_folders(s);
 	default_ring(s);
 	add_instances(s, root);

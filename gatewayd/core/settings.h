@@ -84,6 +84,8 @@ struct gw_settings {
 	uint32_t hash; /* of the whole configuration */
 	struct gw_found *found; /* problems so far */
 	size_t nfound;
+	const struct gw_quantities *quantities; /* core/quantities.h; NULL: not asked for */
+	bool no_quantities;                     /* asked for and not there */
 };
 
 /* Never NULL; settings->problems.count says whether it is usable. */

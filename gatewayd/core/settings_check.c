@@ -1,6 +1,6 @@
 /*
  * settings_check.c - a source's or sink's part of the configuration against the union of the
- * common tables and those its plugin described, with profiles merged in.
+ * common tables and those its plugin described, with profiles merged in (settings_profile.c).
  */
 #include "core/settings_private.h"
 
@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
+#include <zlib.h>
 
 #include "base/text.h"
-#include "base/yaml.h"
+#include "core/quantities.h"
 #include "core/units.h"
 
 /* ---- what a plugin described ---- */
@@ -48,7 +48,8 @@ static char *copy(struct gw_described *d, struct gw_str s)
 {
 	char *p = gw_arena_alloc(d->arena, (size_t)s.n + 1);
 
-	memcpy(p, s.s, s.n);
+	if (s.n)
+		memcpy(p, s.s, s.n);
 	return p;
 }
 
@@ -133,82 +134,6 @@ static struct gw_table *joined(struct gw_arena *a, const struct gw_table *common
 	return t;
 }
 
-/* ---- profiles ---- */
-
-static void not_of_a_device(struct gw_node *map)
-{
-	static const char *const own[] = { "plugin", "source", "limits", "licence" };
-	struct gw_node **at = &map->first;
-
-	while (*at) {
-		bool drop = false;
-
-		for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-			drop |= strcmp((*at)->name, own[i]) == 0;
-		if (drop)
-			*at = (*at)->next;
-		else
-			at = &(*at)->next;
-	}
-}
-
-static struct gw_node *read_profile(struct gw_settings *s, const struct gw_node *value, const char *path)
-{
-	const char *const *folders = s->core.profiles.path.items;
-	char file[1200], where[1024] = "";
-
-	for (size_t i = 0; i < s->core.profiles.path.count; i++) {
-		snprintf(file, sizeof(file), "%s/%s.yaml", folders[i], value->text);
-		if (access(file, F_OK) == 0)
-			return gw_yaml_read(s->arena, gw_arena_strdup(s->arena, file), &s->problems);
-		snprintf(where + strlen(where), sizeof(where) - strlen(where), "%s%s", i ? ", " : "",
-			 folders[i]);
-	}
-	gw_problem(&s->problems, &value->place, path, "there is no profile '%s' in %s", value->text, where);
-	return NULL;
-}
-
-/* The device's map with its profile under it. */
-static const struct gw_node *with_profile(struct gw_settings *s, const struct gw_node *device,
-					  const char *path)
-{
-	const struct gw_node *value = device->kind == GW_NODE_MAP ? gw_node_get(device, "profile") : NULL;
-	struct gw_node *profile, *merged;
-	char key[320];
-
-	if (!value || value->kind != GW_NODE_SCALAR || !gw_name_ok(value->text))
-		return device; /* wrong kinds are found by the table */
-	snprintf(key, sizeof(key), "%s.profile", path);
-	profile = read_profile(s, value, key);
-	if (!profile || profile->kind != GW_NODE_MAP)
-		return device;
-	profile = gw_node_copy(s->arena, profile);
-	not_of_a_device(profile);
-	merged = gw_node_merge(s->arena, profile, device);
-	merged->name = device->name;
-	merged->name_place = device->name_place;
-	merged->place = device->place;
-	return merged;
-}
-
-static const struct gw_node *with_profiles(struct gw_settings *s, const struct gw_instance *i)
-{
-	struct gw_node *root = gw_node_copy(s->arena, i->node), *devices;
-	char path[300];
-
-	devices = (struct gw_node *)gw_node_get(root, "devices");
-	if (!devices || devices->kind != GW_NODE_MAP)
-		return root;
-	for (struct gw_node **at = &devices->first; *at; at = &(*at)->next) {
-		struct gw_node *next = (*at)->next;
-
-		snprintf(path, sizeof(path), "sources.%s.devices.%s", i->name, (*at)->name);
-		*at = (struct gw_node *)with_profile(s, *at, path);
-		(*at)->next = next;
-	}
-	return root;
-}
-
 /* ---- what tables cannot say ---- */
 
 struct place {
@@ -239,17 +164,42 @@ static double value_of(struct gw_decimal d)
 	return v;
 }
 
-static void check_unit(struct place *p, const struct gw_point_keys *k)
+static bool check_unit(struct place *p, const struct gw_point_keys *k)
 {
 	const char *meant;
 
 	if (!k->unit || gw_unit_symbol(k->unit))
-		return;
+		return true;
 	meant = gw_unit_meant(k->unit);
 	if (meant)
 		wrong(p, "unit", "'%s' is how people write it; the UCUM code is '%s'", k->unit, meant);
 	else
 		wrong(p, "unit", "'%s' is not a known UCUM code (such as V, A, W, kW.h, Cel, m3/h, %%)", k->unit);
+	return false;
+}
+
+/* What is published of a point that names a quantity. */
+static void measure(struct place *p, struct gw_point_keys *k)
+{
+	const struct gw_quantities *all = gw_settings_quantities(p->s);
+	struct gw_published *out = gw_arena_alloc(p->s->arena, sizeof(*out));
+	const struct gw_quantity *q;
+	const char *near, *key;
+	struct gw_err err;
+
+	if (!all)
+		return;
+	q = gw_quantity_find(all, k->quantity, &near);
+	if (!q)
+		wrong(p, "quantity", "there is no quantity '%s'%s%s%s", k->quantity,
+		      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	else if (k->labels && strcmp(q->unit, "1") != 0)
+		wrong(p, "quantity", "an enumeration has no unit, but quantity '%s' is in %s", k->quantity,
+		      q->unit);
+	else if (gw_published_make(k, q, out, &key, &err) != 0)
+		wrong(p, key, "%s", err.msg);
+	else
+		k->published = out;
 }
 
 static void check_labels(struct place *p, const struct gw_node *labels)
@@ -270,15 +220,17 @@ static void check_labels(struct place *p, const struct gw_node *labels)
 	}
 }
 
-static void check_point(struct place *p, const struct gw_point_keys *k)
+static void check_point(struct place *p, struct gw_point_keys *k)
 {
 	bool has_min = gw_node_get(p->map, "min") != NULL, has_max = gw_node_get(p->map, "max") != NULL;
 
-	check_unit(p, k);
+	if (check_unit(p, k) && k->quantity)
+		measure(p, k);
 	if (k->scale.mantissa == 0)
 		wrong(p, "scale", "0 would make every value the same");
 	if (has_min && has_max && value_of(k->min) > value_of(k->max))
-		wrong(p, "max", "is below min");
+		wrong(p, "max", "'%s' is below min, '%s'", gw_node_get(p->map, "max")->text,
+		      gw_node_get(p->map, "min")->text);
 	if (gw_node_get(p->map, "deadband") && k->deadband.mantissa < 0)
 		wrong(p, "deadband", "is below 0");
 	if (gw_node_get(p->map, "max_silence") && !gw_node_get(p->map, "deadband"))
@@ -295,7 +247,7 @@ static void check_points(struct gw_settings *s, const struct gw_instance *i)
 	struct place p = { .s = s };
 
 	for (size_t n = 0; n < i->source.devices.count; n++, d++) {
-		const struct gw_point_keys *k = d->points.items;
+		struct gw_point_keys *k = d->points.items;
 
 		if (d->points.count > 1000) {
 			snprintf(p.path, sizeof(p.path), "sources.%s.devices.%s", i->name, d->item.name);
@@ -322,7 +274,7 @@ static void check_source(struct gw_settings *s, struct gw_instance *i, const str
 	struct gw_table *source =
 		joined(s->arena, &gw_source_table, "devices", device, described(d, "source"));
 
-	i->node = with_profiles(s, i);
+	i->node = gw_settings_with_profiles(s, i);
 	gw_config_load(s->arena, source, i->node, path, &i->source, &s->problems);
 	check_points(s, i);
 }
@@ -368,12 +320,25 @@ static void same_device(struct gw_settings *s, const struct gw_instance *a, cons
 		return;
 	snprintf(path, sizeof(path), "sources.%s.devices.%s", b->name, y->item.name);
 	gw_problem(&s->problems, &y->item.node->name_place, path,
-		   "source '%s' has a device of that name too, at %s:%u:%u", a->name, at->file, at->line,
-		   at->column);
+		   "source '%s' has a device '%s' too, at %s:%u: a name is used once, whatever its case",
+		   a->name, x->item.name, at->file, at->line);
+}
+
+/* Its profiles are in it: their texts lie in the streams. */
+static void hash_all(struct gw_settings *s)
+{
+	for (size_t i = 0; i < s->ninstances; i++) {
+		const struct gw_instance *one = &s->instances[i];
+
+		s->hash = (uint32_t)crc32(s->hash, (const unsigned char *)&one->hash, sizeof(one->hash));
+		s->hash = (uint32_t)crc32(s->hash, (const unsigned char *)one->name,
+					  (unsigned)strlen(one->name) + 1);
+	}
 }
 
 void gw_settings_check_all(struct gw_settings *s)
 {
+	hash_all(s);
 	for (size_t a = 0; a < s->ninstances; a++)
 		for (size_t b = a + 1; b < s->ninstances; b++) {
 			const struct gw_instance *i = &s->instances[a], *j = &s->instances[b];

@@ -122,3 +122,34 @@ const char *gw_settings_file(const struct gw_instance *i, unsigned number)
 {
 	return i->stream >= 0 && number < i->nfiles ? i->files[number] : NULL;
 }
+
+static void mix_node(struct stream *st, const struct gw_node *n)
+{
+	mix(st, n->name);
+	mix(st, n->text);
+	for (const struct gw_node *c = n->first; c; c = c->next)
+		mix_node(st, c);
+	mix(st, "\2");
+}
+
+static bool is_listed(const char *name, const char *const *list)
+{
+	while (*list && strcmp(*list, name) != 0)
+		list++;
+	return *list != NULL;
+}
+
+uint32_t gw_settings_hash(const struct gw_node *map, const char *const *but)
+{
+	struct stream *st = calloc(1, sizeof(*st));
+	uint32_t hash;
+
+	if (!st)
+		return 0;
+	for (const struct gw_node *c = map->first; c; c = c->next)
+		if (!c->name || !is_listed(c->name, but))
+			mix_node(st, c);
+	hash = st->hash;
+	free(st);
+	return hash;
+}
