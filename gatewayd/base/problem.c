@@ -32,6 +32,23 @@ void gw_problem(struct gw_problems *to, const struct gw_place *at, const char *p
 		to->fn(to->arg, at ? at : &nowhere, "", "too many problems: the rest is not shown");
 }
 
+void gw_warning(struct gw_problems *to, const struct gw_place *at, const char *path,
+		const char *fmt, ...)
+{
+	static const struct gw_place nowhere;
+	char text[1024], clean_text[1024], clean_path[512];
+	va_list ap;
+
+	if (!to->warn)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	gw_escape(clean_text, sizeof(clean_text), text, strlen(text));
+	gw_escape(clean_path, sizeof(clean_path), path ? path : "", path ? strlen(path) : 0);
+	to->warn(to->arg, at ? at : &nowhere, clean_path, clean_text);
+}
+
 const char *gw_problem_line(char *buf, size_t size, const struct gw_place *at, const char *path,
 			    const char *text)
 {

@@ -118,8 +118,13 @@ struct gw_problems {
 	void (*fn)(void *arg, const struct gw_place *at, const char *path, const char *text);
 	void *arg;
 	unsigned count; /* grows with each report */
+	/* The same for what is only doubtful; NULL: not told. */
+	void (*warn)(void *arg, const struct gw_place *at, const char *path, const char *text);
 };
 void gw_problem(struct gw_problems *to, const struct gw_place *at, const char *path,
+		const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Nothing is refused for it, and it does not count. */
+void gw_warning(struct gw_problems *to, const struct gw_place *at, const char *path,
 		const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /*

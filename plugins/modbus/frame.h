@@ -41,7 +41,9 @@ struct mb_frame {
 	const uint8_t *data; /* DATA: mb_answer_size() bytes inside the input */
 	uint16_t transaction;
 	uint8_t exception; /* EXCEPTION: 0 to 127 */
-	bool fits; /* OTHER: the answer to q but for its transaction */
+	bool fits; /* OTHER: the answer to q but for its transaction; on a serial line see rtu.h */
+	bool own;  /* OTHER: our request, coming back on a serial line */
+	uint8_t unit; /* of a frame of a serial line */
 };
 
 /* The first frame in `n` bytes; q NULL: nothing is being waited for. */

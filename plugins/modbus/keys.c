@@ -7,11 +7,52 @@ static const char *const orders[] = { "big", "little", NULL };
 
 enum { SECOND = 1000, TIMEOUT_MAX = 300 * SECOND, PAUSE_MAX = 60 * SECOND, RETRIES_MAX = 10 };
 
-#define CONNECTION_HELP "Where the devices are: tcp://HOST or tcp://HOST:PORT."
+#define CONNECTION_HELP \
+	"Where the devices are: tcp://HOST[:PORT], rtu:/dev/serial/by-id/NAME or rtu+tcp://HOST[:PORT]."
 #define TIMEOUT_HELP    \
 	"Total deadline of one transaction, from the request to the last byte of its answer."
 #define RETRIES_HELP    "How often a request is repeated after a timeout or a broken answer."
 #define PAUSE_HELP      "Silence on the line between an answer and the next request."
+
+#define UNIT_PAUSE_HELP "Silence on the line before a request when another unit was asked before."
+#define TURNAROUND_HELP "What a device on a serial line needs to answer, for the line's time budget."
+#define RECONNECT_HELP  "Timeouts in a row after which a connection is made anew; 0: never."
+#define SERIAL_HELP     "How a serial line is set, also behind a converter."
+#define RS485_HELP      "The port drives its RS-485 transceiver by RTS; leave it out for USB adapters."
+
+static const char *const parities[] = { "none", "even", "odd", NULL };
+static const char *const levels[] = { "high", "low", NULL };
+
+static const struct gw_key serial_keys[] = {
+	{ .name = "baud", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "9600",
+	  .help = "Bits a second.", .min = 110, .max = 4000000,
+	  .offset = offsetof(struct mb_serial_keys, baud) },
+	{ .name = "parity", .type = GW_T_CHOICE, .flags = GW_RELOAD, .fallback = "none",
+	  .help = "Parity bit of a character.", .choices = parities,
+	  .offset = offsetof(struct mb_serial_keys, parity) },
+	{ .name = "data_bits", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "8",
+	  .help = "Data bits of a character.", .min = 5, .max = 8,
+	  .offset = offsetof(struct mb_serial_keys, data_bits) },
+	{ .name = "stop_bits", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "1",
+	  .help = "Stop bits of a character.", .min = 1, .max = 2,
+	  .offset = offsetof(struct mb_serial_keys, stop_bits) },
+};
+static const struct gw_table serial_table =
+	GW_TABLE("serial", struct mb_serial_keys, serial_keys, SERIAL_HELP);
+
+static const struct gw_key rs485_keys[] = {
+	{ .name = "rts_on_send", .type = GW_T_CHOICE, .flags = GW_RELOAD, .fallback = "high",
+	  .help = "Level of RTS while sending.", .choices = levels,
+	  .offset = offsetof(struct mb_rs485_keys, rts_on_send) },
+	{ .name = "delay_before", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "0ms",
+	  .help = "Time from RTS to the first bit.", .min = 0, .max = 100,
+	  .offset = offsetof(struct mb_rs485_keys, delay_before_ms) },
+	{ .name = "delay_after", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "0ms",
+	  .help = "Time from the last bit to RTS.", .min = 0, .max = 100,
+	  .offset = offsetof(struct mb_rs485_keys, delay_after_ms) },
+};
+static const struct gw_table rs485_table =
+	GW_TABLE("rs485", struct mb_rs485_keys, rs485_keys, RS485_HELP);
 
 static const struct gw_key source_keys[] = {
 	{ .name = "connection", .type = GW_T_TEXT, .flags = GW_RELOAD, .help = CONNECTION_HELP,
@@ -26,6 +67,25 @@ static const struct gw_key source_keys[] = {
 	{ .name = "pause", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "0ms",
 	  .help = PAUSE_HELP, .min = 0, .max = PAUSE_MAX,
 	  .offset = offsetof(struct mb_source_keys, pause_ms) },
+	{ .name = "unit_pause", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "0ms",
+	  .help = UNIT_PAUSE_HELP, .min = 0, .max = PAUSE_MAX,
+	  .offset = offsetof(struct mb_source_keys, unit_pause_ms) },
+	{ .name = "turnaround", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "5ms",
+	  .help = TURNAROUND_HELP, .min = 0, .max = TIMEOUT_MAX,
+	  .offset = offsetof(struct mb_source_keys, turnaround_ms) },
+	{ .name = "reconnect_after", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "3",
+	  .help = RECONNECT_HELP, .min = 0, .max = 1000,
+	  .offset = offsetof(struct mb_source_keys, reconnect_after) },
+	{ .name = "probe_period", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "30s",
+	  .help = "Longest time between two looks at a silent unit that shares its line.",
+	  .min = SECOND, .max = 3600 * SECOND,
+	  .offset = offsetof(struct mb_source_keys, probe_period_ms) },
+	{ .name = "serial", .type = GW_T_SECTION, .flags = GW_RELOAD, .help = SERIAL_HELP,
+	  .example = "{baud: 9600, parity: none, data_bits: 8, stop_bits: 1}",
+	  .offset = offsetof(struct mb_source_keys, serial), .table = &serial_table },
+	{ .name = "rs485", .type = GW_T_SECTION, .flags = GW_RELOAD, .help = RS485_HELP,
+	  .example = "{rts_on_send: high}",
+	  .offset = offsetof(struct mb_source_keys, rs485), .table = &rs485_table },
 };
 
 static const struct gw_key device_keys[] = {
@@ -41,6 +101,21 @@ static const struct gw_key device_keys[] = {
 	{ .name = "pause", .type = GW_T_DURATION, .flags = GW_RELOAD | GW_INHERIT,
 	  .help = PAUSE_HELP, .example = "0ms", .min = 0, .max = PAUSE_MAX,
 	  .offset = offsetof(struct mb_device_keys, pause_ms) },
+	{ .name = "unit_pause", .type = GW_T_DURATION, .flags = GW_RELOAD | GW_INHERIT,
+	  .help = UNIT_PAUSE_HELP, .example = "0ms", .min = 0, .max = PAUSE_MAX,
+	  .offset = offsetof(struct mb_device_keys, unit_pause_ms) },
+	{ .name = "turnaround", .type = GW_T_DURATION, .flags = GW_RELOAD | GW_INHERIT,
+	  .help = TURNAROUND_HELP, .example = "5ms", .min = 0, .max = TIMEOUT_MAX,
+	  .offset = offsetof(struct mb_device_keys, turnaround_ms) },
+	{ .name = "reconnect_after", .type = GW_T_INT, .flags = GW_RELOAD | GW_INHERIT,
+	  .help = RECONNECT_HELP, .example = "3", .min = 0, .max = 1000,
+	  .offset = offsetof(struct mb_device_keys, reconnect_after) },
+	{ .name = "serial", .type = GW_T_SECTION, .flags = GW_RELOAD | GW_INHERIT, .help = SERIAL_HELP,
+	  .example = "{baud: 9600, parity: none, data_bits: 8, stop_bits: 1}",
+	  .offset = offsetof(struct mb_device_keys, serial), .table = &serial_table },
+	{ .name = "rs485", .type = GW_T_SECTION, .flags = GW_RELOAD | GW_INHERIT, .help = RS485_HELP,
+	  .example = "{rts_on_send: high}",
+	  .offset = offsetof(struct mb_device_keys, rs485), .table = &rs485_table },
 	{ .name = "unit_id", .type = GW_T_INT, .flags = GW_RELOAD | GW_REQUIRED,
 	  .help = "Unit identifier of the device on its connection.", .example = "1",
 	  .min = 0, .max = 255, .offset = offsetof(struct mb_device_keys, unit_id) },

@@ -28,14 +28,31 @@ enum mb_type {
 
 enum mb_order { MB_BIG, MB_LITTLE };
 
+enum mb_rts { MB_RTS_HIGH, MB_RTS_LOW };
+
+struct mb_serial_keys {
+	int64_t baud, data_bits, stop_bits;
+	int parity; /* enum mb_parity */
+};
+
+struct mb_rs485_keys {
+	int rts_on_send; /* enum mb_rts */
+	int64_t delay_before_ms, delay_after_ms;
+};
+
 struct mb_source_keys {
 	const char *connection; /* NULL: each device has its own */
-	int64_t timeout_ms, retries, pause_ms;
+	int64_t timeout_ms, retries, pause_ms, unit_pause_ms, turnaround_ms, reconnect_after;
+	int64_t probe_period_ms;
+	struct mb_serial_keys serial;
+	struct mb_rs485_keys rs485;
 };
 
 struct mb_device_keys {
 	const char *connection; /* NULL: none anywhere, an error */
-	int64_t timeout_ms, retries, pause_ms;
+	int64_t timeout_ms, retries, pause_ms, unit_pause_ms, turnaround_ms, reconnect_after;
+	struct mb_serial_keys serial;
+	struct mb_rs485_keys rs485;
 	int64_t unit_id, max_registers, max_bits, max_gap, connect_delay_ms;
 	bool close_after_cycle;
 };

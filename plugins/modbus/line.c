@@ -3,66 +3,25 @@
  * reports, bytes arrive, time passes.  Callbacks to the owner may submit jobs,
  * so every state is entered before they are called.
  */
-#include "plugins/modbus/line.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <modbus/modbus.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gatewayd/plugin.h"
-#include "plugins/modbus/frame.h"
-#include "plugins/modbus/load.h"
-#include "plugins/modbus/wire.h"
+#include "plugins/modbus/line_private.h"
 
 enum {
-	SILENT_MAX = 3, /* timeouts in a row that make an open connection suspect */
 	BACKOFF_FIRST_US = 100 * 1000,
 	BACKOFF_MAX_US = 30 * 1000 * 1000,
-	BUFFER = 1024, /* a chunk of the wire and the rest of a frame before it */
-};
-#define NEVER INT64_MAX
-
-enum state {
-	CLOSED,   /* on purpose; the next job opens it */
-	WAITING,  /* before the next attempt to open */
-	OPENING,
-	READY,    /* open; nothing in flight, perhaps a pause */
-	BUSY,     /* one transaction in flight */
-};
-
-enum told { TOLD_NOTHING, TOLD_UP, TOLD_DOWN }; /* what the log knows */
-
-struct mb_line {
-	struct mb_line_options o;
-	struct mb_url url;
-	const struct mb_wire_ops *ops;
-	struct mb_wire *wire;
-	struct gw_watch *timer;
-	enum state state;
-	int64_t due_us, armed_us; /* when to act; when the timer is set for */
-	struct mb_queue queue;
-
-	struct mb_query query;
-	int64_t sent_us, free_us; /* of the last request; from when the next may go */
-	bool misfit; /* an answer came that was right but for its transaction */
-	bool parsing; /* no request may go before what was received is judged */
-	bool close_when_empty;
-	enum told told;
-	unsigned fruitless; /* opens since a transaction came to an end */
-	unsigned silent;    /* timeouts in a row */
-	unsigned issued;    /* transactions of this connection */
-	uint32_t dice;
-	size_t fill; /* of buf */
-	uint8_t buf[BUFFER];
-	struct mb_line_counts counts;
-	struct mb_load load;
+	SETTLE_US = 20 * 1000, /* USB adapters hold bytes back for 16 ms */
 };
 
 /* ---- time: the timer is moved only when it would come too late ---- */
 
-static void due_at(struct mb_line *l, int64_t at_us)
+void mb_line_due(struct mb_line *l, int64_t at_us)
 {
 	l->due_us = at_us;
 	if (at_us >= l->armed_us)
@@ -101,14 +60,14 @@ static void end_all(struct mb_line *l, unsigned reason)
 
 /* ---- the connection ---- */
 
-static void open_wire(struct mb_line *l)
+void mb_line_open(struct mb_line *l)
 {
 	l->ops->close(l->wire);
 	l->state = OPENING;
 	l->fill = 0;
 	l->close_when_empty = false;
 	l->counts.opens++;
-	due_at(l, NEVER); /* the wire keeps the time */
+	mb_line_due(l, NEVER); /* the wire keeps the time */
 	l->ops->open(l->wire, l->o.connect_timeout_us);
 }
 
@@ -117,7 +76,7 @@ static void close_wire(struct mb_line *l)
 	l->ops->close(l->wire);
 	l->state = CLOSED;
 	l->fill = 0;
-	due_at(l, NEVER);
+	mb_line_due(l, NEVER);
 }
 
 /* A connection that worked is opened again at once, one that did not waits. */
@@ -128,15 +87,16 @@ static void open_again(struct mb_line *l, const char *why)
 	l->dice = l->dice * 1664525U + 1013904223U;
 	wait_us = mb_backoff_us(l->fruitless++, l->dice >> 8);
 	if (!wait_us) {
-		open_wire(l);
+		mb_line_open(l);
 		return;
 	}
 	l->state = WAITING;
 	l->fill = 0;
-	due_at(l, gw_now_us() + wait_us);
-	if (l->told != TOLD_DOWN)
+	mb_line_due(l, gw_now_us() + wait_us);
+	if (l->told != TOLD_DOWN || strcmp(l->why, why) != 0)
 		gw_log(GW_WARNING, "%s: not connected: %s", l->url.text, why);
 	l->told = TOLD_DOWN;
+	snprintf(l->why, sizeof(l->why), "%s", why);
 }
 
 static void worked(struct mb_line *l)
@@ -157,169 +117,189 @@ static bool asks_for_patience(unsigned reason)
 
 static bool is_worth_another(const struct mb_line *l, unsigned reason)
 {
-	if (l->queue.head->attempts > l->queue.head->manner->retries || l->state == WAITING)
+	const struct mb_job *job = l->queue.head;
+
+	if (job->attempts > job->manner->retries || l->state == WAITING || (job->probe && !job->answered))
 		return false;
 	return reason == GW_TIMEOUT || reason == GW_CRC || reason == GW_PROTOCOL ||
 	       reason == GW_NO_CONNECTION || asks_for_patience(reason);
 }
 
-/* The transaction in flight is over; the state says whether the line is still open. */
-static void conclude(struct mb_line *l, unsigned reason, const uint8_t *data)
+/* What the end of a request says about its unit. */
+static void learn(struct mb_line *l, unsigned reason, int64_t now_us)
 {
-	const struct mb_manner *m = l->queue.head->manner;
+	const struct mb_job *job = l->queue.head;
+	const struct mb_manner *m = job->manner;
+
+	if (!gw_reason_is_silence(reason))
+		mb_units_answered(&l->units, m->unit, now_us);
+	else if (!job->answered && reason != GW_NO_CONNECTION)
+		mb_units_silent(&l->units, m->unit, reason, now_us, job->cost_us, m->timeout_us);
+}
+
+void mb_line_conclude(struct mb_line *l, unsigned reason, const uint8_t *data)
+{
+	struct mb_job *job = l->queue.head;
+	const struct mb_manner *m = job->manner;
 	int64_t now_us = gw_now_us();
 
 	mb_load_add(&l->load, l->sent_us, now_us);
-	l->free_us = now_us + m->pause_us;
+	job->cost_us += now_us - l->sent_us;
+	l->last_us = now_us;
+	l->free_us = now_us + (m->pause_us > l->gap_us ? m->pause_us : l->gap_us);
 	if (l->state == BUSY)
 		l->state = READY;
 	if (reason != GW_NO_CONNECTION)
 		worked(l);
-	if (!is_worth_another(l, reason))
-		end_request(l, reason, data);
-	else if (asks_for_patience(reason) && m->pause_us < m->timeout_us / 4)
-		l->free_us = now_us + m->timeout_us / 4;
+	if (is_worth_another(l, reason)) {
+		if (asks_for_patience(reason) && m->pause_us < m->timeout_us / 4)
+			l->free_us = now_us + m->timeout_us / 4;
+		return;
+	}
+	learn(l, reason, now_us);
+	end_request(l, reason, data);
 }
 
-/* The wire is closed, and not by us. */
-static void lost(struct mb_line *l, const char *why)
+void mb_line_lost(struct mb_line *l, const char *why)
 {
 	bool in_flight = l->state == BUSY;
 
 	open_again(l, why);
 	if (in_flight)
-		conclude(l, GW_NO_CONNECTION, NULL);
+		mb_line_conclude(l, GW_NO_CONNECTION, NULL);
 	if (l->state == WAITING)
 		end_all(l, GW_NO_CONNECTION);
+}
+
+static size_t build(struct mb_line *l, uint8_t *frame)
+{
+	if (!mb_line_is_rtu(l))
+		return mb_frame_build(frame, &l->query);
+	l->ops->flush(l->wire);
+	l->fill = 0;
+	mb_rtu_begin(&l->rtu);
+	return mb_rtu_build(frame, &l->query);
 }
 
 static void send_request(struct mb_line *l, int64_t now_us)
 {
 	struct mb_job *job = l->queue.head;
 	const struct mb_request *r = &job->requests[mb_job_current(job)];
-	uint8_t frame[MB_QUERY_SIZE];
+	uint8_t frame[MB_FRAME_MAX];
+	size_t n;
 
 	l->query = (struct mb_query){ .transaction = (uint16_t)(l->query.transaction + 1),
 				      .unit = job->manner->unit,
 				      .function = r->function,
 				      .address = r->address,
 				      .count = r->count };
+	l->asked = job->manner->unit;
 	l->issued++;
 	job->sent++;
 	job->attempts++;
 	l->misfit = false;
 	l->state = BUSY;
 	l->sent_us = now_us;
-	due_at(l, now_us + job->manner->timeout_us);
-	if (!l->ops->send(l->wire, frame, mb_frame_build(frame, &l->query)))
+	l->deadline_us = now_us + job->manner->timeout_us;
+	mb_line_due(l, l->deadline_us);
+	n = build(l, frame);
+	if (!l->ops->send(l->wire, frame, n))
 		return;
 	l->ops->close(l->wire);
-	lost(l, "the request could not be sent");
+	mb_line_lost(l, "the request could not be sent");
 }
 
-/* Whatever is to be done next on an open line. */
-static void advance(struct mb_line *l)
+/* From when on the head may be asked. */
+static int64_t head_free_us(const struct mb_line *l)
 {
-	int64_t now_us;
+	const struct mb_job *job = l->queue.head;
+	const struct mb_manner *m = job->manner;
+	int64_t at_us = l->free_us, hold_us;
+
+	if (m->unit != l->asked && at_us < l->last_us + m->unit_pause_us)
+		at_us = l->last_us + m->unit_pause_us;
+	if (!mb_line_is_rtu(l))
+		return at_us;
+	hold_us = mb_units_hold(&l->units, m->unit, &job->requests[mb_job_current(job)]);
+	return hold_us > at_us ? hold_us : at_us;
+}
+
+/*
+ * Put a job that may be asked now first; 0, or when the earliest may be.  A unit that
+ * must wait does not hold up the others; a request that was asked already keeps its turn.
+ */
+static int64_t choose(struct mb_line *l, int64_t now_us)
+{
+	const struct mb_job *first = l->queue.head;
+	int64_t earliest_us = NEVER;
+
+	do {
+		int64_t at_us = head_free_us(l);
+
+		if (at_us <= now_us)
+			return 0;
+		earliest_us = at_us < earliest_us ? at_us : earliest_us;
+		if (now_us < l->free_us || l->queue.head->attempts)
+			return earliest_us;
+		mb_queue_rotate(&l->queue);
+	} while (l->queue.head != first);
+	return earliest_us;
+}
+
+void mb_line_advance(struct mb_line *l)
+{
+	int64_t now_us, wait_us;
 
 	if (l->state != READY || l->parsing)
 		return;
 	if (!l->queue.head) {
-		due_at(l, NEVER);
+		mb_line_due(l, NEVER);
 		if (l->close_when_empty)
 			close_wire(l);
 		return;
 	}
 	now_us = gw_now_us();
-	if (now_us < l->free_us)
-		due_at(l, l->free_us);
+	wait_us = choose(l, now_us);
+	if (wait_us)
+		mb_line_due(l, wait_us);
 	else
 		send_request(l, now_us);
 }
 
-/* No whole right answer until the deadline.  Half a frame would be taken for the
- * beginning of the next one, so the connection goes with it. */
+/* Half a frame would be taken for the beginning of the next one, so on TCP the connection
+ * goes with it. */
+static bool is_suspect(const struct mb_line *l)
+{
+	unsigned most = l->queue.head->manner->reconnect_after;
+
+	if (!mb_line_is_rtu(l) && (l->fill || l->misfit))
+		return true;
+	return l->url.scheme != MB_RTU && most && l->silent >= most;
+}
+
+/* No whole right answer until the deadline, or a broken one and then silence. */
 static void expire(struct mb_line *l)
 {
-	unsigned reason = l->misfit ? GW_PROTOCOL : GW_TIMEOUT;
+	bool broken = mb_line_is_rtu(l) && gw_now_us() < l->deadline_us;
+	unsigned reason = broken ? GW_CRC : mb_line_silence(l);
 
-	l->counts.timeouts++;
-	l->silent++;
-	if (l->fill || l->misfit || l->silent >= SILENT_MAX)
-		open_wire(l);
-	conclude(l, reason, NULL);
-	advance(l);
-}
+	l->counts.timeouts += !broken;
+	l->counts.wrong += broken;
+	l->silent = broken ? 0 : l->silent + 1;
+	if (mb_line_is_rtu(l) && !broken) {
+		const struct mb_job *job = l->queue.head;
 
-/* ---- what comes in ---- */
-
-static void skip(struct mb_line *l, const struct mb_frame *f)
-{
-	uint16_t age = (uint16_t)(l->query.transaction - f->transaction);
-
-	if (age < l->issued) {
-		l->counts.late++;
-		return;
+		mb_units_owes(&l->units, l->query.unit, &job->requests[mb_job_current(job)], l->sent_us,
+			      gw_now_us());
 	}
-	l->counts.stray++;
-	l->misfit |= f->fits;
+	if (is_suspect(l))
+		mb_line_open(l);
+	l->fill = 0;
+	mb_line_conclude(l, reason, NULL);
+	mb_line_advance(l);
 }
 
-static void wrong(struct mb_line *l)
-{
-	l->counts.wrong++;
-	if (l->state != BUSY) {
-		l->ops->close(l->wire);
-		lost(l, "bytes came that are not Modbus TCP");
-		return;
-	}
-	open_wire(l);
-	conclude(l, GW_PROTOCOL, NULL);
-}
-
-static void take(struct mb_line *l, const struct mb_frame *f)
-{
-	l->silent = 0;
-	if (f->verdict == MB_DATA)
-		conclude(l, GW_GOOD, f->data);
-	else
-		conclude(l, GW_EXCEPTION_0 | f->exception, NULL);
-}
-
-/* One frame at `at`; returns the bytes it took, 0 when no more can be had. */
-static size_t judge(struct mb_line *l, size_t at)
-{
-	struct mb_frame f = mb_frame_parse(l->buf + at, l->fill - at,
-					   l->state == BUSY ? &l->query : NULL);
-
-	if (f.verdict == MB_PARTIAL)
-		return 0;
-	if (f.verdict == MB_WRONG)
-		wrong(l);
-	else if (f.verdict == MB_OTHER)
-		skip(l, &f);
-	else
-		take(l, &f);
-	return f.size;
-}
-
-static void on_bytes(void *arg, const uint8_t *bytes, size_t n)
-{
-	struct mb_line *l = arg;
-	size_t at = 0, size;
-
-	assert(n <= BUFFER - l->fill);
-	memcpy(l->buf + l->fill, bytes, n);
-	l->fill += n;
-	l->parsing = true;
-	while (at < l->fill && (size = judge(l, at)))
-		at += size;
-	l->parsing = false;
-	/* A closed connection took its bytes along. */
-	l->fill = l->fill > at ? l->fill - at : 0;
-	memmove(l->buf, l->buf + at, l->fill);
-	advance(l);
-}
+/* ---- events ---- */
 
 static void on_up(void *arg)
 {
@@ -329,7 +309,7 @@ static void on_up(void *arg)
 	l->issued = 0;
 	l->state = READY;
 	l->free_us = gw_now_us() + l->o.connect_delay_us;
-	advance(l);
+	mb_line_advance(l);
 }
 
 static void on_down(void *arg, const char *why)
@@ -338,7 +318,7 @@ static void on_down(void *arg, const char *why)
 
 	if (l->state == OPENING && !l->fruitless)
 		l->fruitless = 1;
-	lost(l, why);
+	mb_line_lost(l, why);
 }
 
 static void on_time(void *arg)
@@ -347,15 +327,15 @@ static void on_time(void *arg)
 
 	l->armed_us = NEVER;
 	if (gw_now_us() < l->due_us) {
-		due_at(l, l->due_us);
+		mb_line_due(l, l->due_us);
 		return;
 	}
 	if (l->state == WAITING)
-		open_wire(l);
+		mb_line_open(l);
 	else if (l->state == BUSY)
 		expire(l);
 	else
-		advance(l);
+		mb_line_advance(l);
 }
 
 /* ---- for the owner ---- */
@@ -363,16 +343,25 @@ static void on_time(void *arg)
 static void kick(struct mb_line *l)
 {
 	if (l->state == CLOSED)
-		open_wire(l);
+		mb_line_open(l);
 	else if (l->state == WAITING)
 		end_all(l, GW_NO_CONNECTION);
 	else
-		advance(l);
+		mb_line_advance(l);
 }
 
 void mb_line_submit(struct mb_line *l, struct mb_job *job)
 {
+	enum mb_turn turn = MB_ASK;
+
+	if (l->state != WAITING)
+		turn = mb_units_turn(&l->units, job->manner->unit, gw_now_us());
+	if (turn == MB_PASS) {
+		mb_job_pass(job, mb_units_reason(&l->units, job->manner->unit));
+		return;
+	}
 	mb_queue_push(&l->queue, job);
+	job->probe = turn == MB_PROBE;
 	kick(l);
 }
 
@@ -385,7 +374,7 @@ void mb_line_submit_first(struct mb_line *l, struct mb_job *job)
 void mb_line_start(struct mb_line *l)
 {
 	if (l->state == CLOSED)
-		open_wire(l);
+		mb_line_open(l);
 }
 
 void mb_line_stop(struct mb_line *l, unsigned reason)
@@ -406,13 +395,18 @@ unsigned mb_line_load(const struct mb_line *l)
 
 int mb_line_new(struct mb_line **out, const struct mb_line_options *o, struct gw_err *err)
 {
-	static const struct mb_wire_events events = { on_up, on_down, on_bytes };
+	static const struct mb_wire_events events = { on_up, on_down, mb_line_bytes };
 	struct mb_line *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return gw_err_sys(err, ENOMEM, "cannot make a line to %s", o->url->text);
-	*l = (struct mb_line){ .o = *o, .url = *o->url, .ops = &mb_tcp, .due_us = NEVER,
-			       .armed_us = NEVER };
+	*l = (struct mb_line){ .o = *o, .url = *o->url, .due_us = NEVER, .armed_us = NEVER };
+	l->ops = l->url.scheme == MB_RTU ? &mb_port : &mb_tcp;
+	l->units.period_us = o->probe_period_us;
+	if (mb_line_is_rtu(l)) {
+		l->gap_us = mb_serial_gap_us(&l->url.serial);
+		l->settle_us = SETTLE_US + l->gap_us;
+	}
 	l->load.since_us = gw_now_us();
 	l->dice = (uint32_t)l->load.since_us;
 	l->query.transaction = (uint16_t)(l->dice >> 4);

@@ -6,11 +6,15 @@
  * request each, so that a long one does not hold up a short one.  A transaction
  * has a total deadline from its first byte to the last byte of the answer,
  * however that dribbles.  An answer of an earlier transaction is skipped and
- * counted; an answer that breaks the protocol closes the connection, as nothing
- * that follows on it can be trusted.
+ * counted.  On TCP an answer that breaks the protocol closes the connection, as
+ * nothing that follows on it can be trusted; on a serial line what is no answer is
+ * passed by until the deadline.
+ *
+ * A unit that stays silent is passed by and probed now and then while others are
+ * on the line (units.h): its jobs end at once with the reason of its last silence.
  *
  * Reasons a request ends with (reading.h): GW_GOOD, GW_EXCEPTION_0 | code,
- * GW_TIMEOUT, GW_PROTOCOL, GW_NO_CONNECTION.  While the line waits before it
+ * GW_TIMEOUT, GW_CRC, GW_PROTOCOL, GW_NO_CONNECTION.  While the line waits before it
  * connects again (0.1 s doubling to 30 s) jobs end at once with GW_NO_CONNECTION;
  * while it is connecting they wait for that, at most connect_timeout_us.
  *
@@ -32,13 +36,14 @@ struct mb_line_options {
 	struct gw_loop *loop;
 	const struct mb_url *url; /* copied */
 	int64_t connect_timeout_us, connect_delay_us;
+	int64_t probe_period_us; /* longest between two looks at a silent unit (units.h) */
 };
 
 struct mb_line_counts {
 	uint64_t opens, timeouts;
 	uint64_t late;  /* frames of earlier transactions, skipped */
 	uint64_t stray; /* frames that belong to nothing we sent, skipped */
-	uint64_t wrong; /* broken answers; each closed the connection */
+	uint64_t wrong; /* broken answers; on TCP each closed the connection */
 };
 
 int mb_line_new(struct mb_line **out, const struct mb_line_options *o, struct gw_err *err);

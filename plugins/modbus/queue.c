@@ -29,7 +29,8 @@ static void begin(struct mb_job *job)
 	assert(job->count > 0 && job->start < job->count);
 	job->next = NULL;
 	job->ended = job->attempts = 0;
-	job->answered = false;
+	job->answered = job->probe = false;
+	job->cost_us = 0;
 }
 
 void mb_queue_push(struct mb_queue *q, struct mb_job *job)
@@ -51,6 +52,19 @@ void mb_queue_push_first(struct mb_queue *q, struct mb_job *job)
 		job->next = q->head;
 		q->head = job;
 	}
+}
+
+void mb_job_pass(struct mb_job *job, unsigned reason)
+{
+	begin(job);
+	for (unsigned i = 0; i < job->count; i++)
+		job->answer(job, i, reason, NULL);
+	job->done(job);
+}
+
+void mb_queue_rotate(struct mb_queue *q)
+{
+	append(q, pop(q));
 }
 
 unsigned mb_job_current(const struct mb_job *job)

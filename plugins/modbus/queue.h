@@ -17,6 +17,8 @@ struct mb_manner {
 	bool close_after; /* close the connection when the job is done and no other waits */
 	unsigned retries; /* after GW_TIMEOUT, GW_PROTOCOL, exceptions 5 and 6, a lost connection */
 	int64_t timeout_us, pause_us;
+	int64_t unit_pause_us;    /* silence before it when another unit was asked before */
+	unsigned reconnect_after; /* timeouts in a row that make a connection suspect; 0: never */
 };
 
 /* The owner fills the first part and keeps the whole until done(). */
@@ -39,6 +41,8 @@ struct mb_job {
 	struct mb_job *next;
 	unsigned ended, attempts;
 	bool answered;
+	bool probe; /* the unit is in back-off: one attempt */
+	int64_t cost_us; /* line time its requests took */
 };
 
 struct mb_queue {
@@ -48,6 +52,11 @@ struct mb_queue {
 void mb_queue_push(struct mb_queue *q, struct mb_job *job); /* a new job, behind all */
 /* A new job before all others, but for a head that was asked and will be asked again. */
 void mb_queue_push_first(struct mb_queue *q, struct mb_job *job);
+
+/* End a job that is in no queue: nothing is asked, all its requests have the reason. */
+void mb_job_pass(struct mb_job *job, unsigned reason);
+
+void mb_queue_rotate(struct mb_queue *q); /* the head, which was not asked yet, goes behind all */
 
 unsigned mb_job_current(const struct mb_job *job); /* number of the request to ask next */
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugins/modbus/line.h"
+#include "plugins/modbus/connect.h"
 #include "plugins/modbus/point.h"
 
 /* The plan for the points of one mask. */
@@ -19,21 +19,18 @@ struct kept_plan {
 	struct kept_plan *next;
 };
 
-struct connection {
-	struct mb_url url;
-	int64_t timeout_us, delay_us; /* the longest of its devices */
-	struct mb_line *line;
-};
-
 struct device {
 	struct mb_job job; /* first: callbacks get it */
 	struct source *source;
 	unsigned number;
-	size_t connection;
+	struct mb_connection *connection;
 	struct mb_manner manner;
 	struct mb_limits limits;
 	struct mb_form *forms;
 	struct mb_span *spans;
+	const int64_t *interval_ms; /* of each point */
+	unsigned npoints;
+	int64_t turnaround_us;
 	struct kept_plan *plans;
 	const struct mb_plan *plan; /* of the open cycle */
 	struct gw_cycle *cycle;     /* NULL: none is open */
@@ -42,8 +39,8 @@ struct device {
 
 struct source {
 	struct gw_plugin *plugin;
-	struct connection *connections;
-	size_t nconnections;
+	struct mb_connections connections;
+	int64_t probe_period_us;
 	struct device *devices;
 	size_t ndevices;
 	bool stopping;
@@ -116,7 +113,7 @@ static void count(struct device *d)
 	struct source *s = d->source;
 
 	gw_source_requests(s->plugin, d->number, d->job.sent + d->asked);
-	gw_source_load(s->plugin, d->number, mb_line_load(s->connections[d->connection].line));
+	gw_source_load(s->plugin, d->number, mb_line_load(d->connection->line));
 }
 
 static void cycle_done(struct mb_job *job)
@@ -164,7 +161,7 @@ static void cycle(void *self, struct gw_cycle *c)
 	d->job.requests = d->plan->requests;
 	d->job.count = d->plan->nrequests;
 	d->job.start %= d->plan->nrequests;
-	mb_line_submit(s->connections[d->connection].line, &d->job);
+	mb_line_submit(d->connection->line, &d->job);
 }
 
 /* ---- questions ---- */
@@ -206,66 +203,16 @@ static void ask(void *self, unsigned device, unsigned point, struct gw_question 
 		.device = d, .point = point, .question = q,
 		.request = mb_plan_single(&d->spans[point]),
 	};
-	mb_line_submit_first(s->connections[d->connection].line, &a->job);
+	mb_line_submit_first(d->connection->line, &a->job);
 }
 
 /* ---- configuration ---- */
-
-static size_t find_connection(struct source *s, const struct mb_url *url)
-{
-	size_t i = 0;
-
-	while (i < s->nconnections && strcmp(s->connections[i].url.text, url->text))
-		i++;
-	if (i == s->nconnections)
-		s->connections[s->nconnections++].url = *url;
-	return i;
-}
-
-/* A bad connection of the source is reported there, once, not in each device. */
-static void check_source(struct source *s, const struct gw_source_config *c)
-{
-	const struct mb_source_keys *k = c->own;
-	struct mb_url url;
-	struct gw_err err;
-
-	if (k->connection && mb_url_parse(k->connection, &url, &err))
-		gw_problem(gw_plugin_problems(s->plugin), &gw_node_get(c->node, "connection")->place,
-			   "connection", "%s", err.msg);
-}
-
-static void connect_device(struct device *d, const struct gw_device_config *c)
-{
-	const struct mb_device_keys *k = c->own;
-	struct gw_problems *to = gw_plugin_problems(d->source->plugin);
-	struct connection *line;
-	char path[128];
-	struct mb_url url;
-	struct gw_err err;
-
-	snprintf(path, sizeof(path), "devices.%s.connection", c->name);
-	if (!k->connection) {
-		gw_problem(to, &c->node->name_place, path,
-			   "is required, here or in the source; for example tcp://192.0.2.10:502");
-		return;
-	}
-	if (mb_url_parse(k->connection, &url, &err)) {
-		if (mb_given(c->node, "connection"))
-			gw_problem(to, &gw_node_get(c->node, "connection")->place, path, "%s", err.msg);
-		return;
-	}
-	d->connection = find_connection(d->source, &url);
-	line = &d->source->connections[d->connection];
-	if (line->timeout_us < k->timeout_ms * 1000)
-		line->timeout_us = k->timeout_ms * 1000;
-	if (line->delay_us < k->connect_delay_ms * 1000)
-		line->delay_us = k->connect_delay_ms * 1000;
-}
 
 static void read_points(struct device *d, const struct gw_device_config *c)
 {
 	struct gw_plugin *plugin = d->source->plugin;
 	struct gw_arena *arena = gw_plugin_arena(plugin);
+	int64_t *interval_ms = gw_arena_alloc(arena, (c->npoints + 1) * sizeof(*interval_ms));
 
 	d->forms = gw_arena_alloc(arena, (c->npoints + 1) * sizeof(*d->forms));
 	d->spans = gw_arena_alloc(arena, (c->npoints + 1) * sizeof(*d->spans));
@@ -278,12 +225,16 @@ static void read_points(struct device *d, const struct gw_device_config *c)
 		mb_point_read(pc->own, pc->node, path, &d->limits, &p, gw_plugin_problems(plugin));
 		d->forms[i] = p.form;
 		d->spans[i] = p.span;
+		interval_ms[i] = pc->interval_ms;
 		gw_source_point(plugin, d->number, i, pc->name, mb_form_kind(&p.form),
 				mb_form_bits(&p.form), false, NULL, pc->interval_ms);
 	}
+	d->interval_ms = interval_ms;
+	d->npoints = (unsigned)c->npoints;
 }
 
-static void configure_device(struct device *d, const struct gw_device_config *c)
+static void configure_device(struct device *d, const struct gw_source_config *source,
+			     const struct gw_device_config *c)
 {
 	const struct mb_device_keys *k = c->own;
 
@@ -291,12 +242,34 @@ static void configure_device(struct device *d, const struct gw_device_config *c)
 					.close_after = k->close_after_cycle,
 					.retries = (unsigned)k->retries,
 					.timeout_us = k->timeout_ms * 1000,
-					.pause_us = k->pause_ms * 1000 };
+					.pause_us = k->pause_ms * 1000,
+					.unit_pause_us = k->unit_pause_ms * 1000,
+					.reconnect_after = (unsigned)k->reconnect_after };
+	d->turnaround_us = k->turnaround_ms * 1000;
 	d->limits = (struct mb_limits){ (unsigned)k->max_registers, (unsigned)k->max_bits,
 					(unsigned)k->max_gap };
 	d->job = (struct mb_job){ .manner = &d->manner, .answer = answered, .done = cycle_done };
-	connect_device(d, c);
+	d->connection = mb_connect_device(&d->source->connections, source, c,
+					  gw_plugin_problems(d->source->plugin));
 	read_points(d, c);
+}
+
+static void check_budget(struct source *s, const struct mb_connection *line)
+{
+	struct mb_demand *demands = gw_arena_alloc(gw_plugin_arena(s->plugin),
+						   (s->ndevices + 1) * sizeof(*demands));
+	unsigned n = 0;
+
+	for (struct device *d = s->devices; d < s->devices + s->ndevices; d++)
+		if (d->connection == line)
+			demands[n++] = (struct mb_demand){ .spans = d->spans,
+							   .interval_ms = d->interval_ms,
+							   .npoints = d->npoints,
+							   .limits = &d->limits,
+							   .turnaround_us = d->turnaround_us,
+							   .pause_us = d->manner.pause_us,
+							   .unit_pause_us = d->manner.unit_pause_us };
+	mb_connect_budget(line, demands, n, gw_plugin_problems(s->plugin));
 }
 
 static int configure(struct gw_plugin *p, const struct gw_source_config *c, void **self,
@@ -309,13 +282,17 @@ static int configure(struct gw_plugin *p, const struct gw_source_config *c, void
 	s->plugin = p;
 	s->ndevices = c->ndevices;
 	s->devices = gw_arena_alloc(arena, (c->ndevices + 1) * sizeof(*s->devices));
-	s->connections = gw_arena_alloc(arena, (c->ndevices + 1) * sizeof(*s->connections));
-	check_source(s, c);
+	s->connections.items = gw_arena_alloc(arena,
+					      (c->ndevices + 1) * sizeof(*s->connections.items));
+	s->probe_period_us = ((const struct mb_source_keys *)c->own)->probe_period_ms * 1000;
+	mb_connect_source(c, gw_plugin_problems(p));
 	for (size_t i = 0; i < c->ndevices; i++) {
 		s->devices[i].source = s;
 		s->devices[i].number = (unsigned)i;
-		configure_device(&s->devices[i], &c->devices[i]);
+		configure_device(&s->devices[i], c, &c->devices[i]);
 	}
+	for (size_t i = 0; i < s->connections.count; i++)
+		check_budget(s, &s->connections.items[i]);
 	*self = s;
 	return 0;
 }
@@ -326,11 +303,12 @@ static int start(void *self, struct gw_loop *loop, struct gw_err *err)
 {
 	struct source *s = self;
 
-	for (size_t i = 0; i < s->nconnections; i++) {
-		struct connection *c = &s->connections[i];
+	for (size_t i = 0; i < s->connections.count; i++) {
+		struct mb_connection *c = &s->connections.items[i];
 		struct mb_line_options o = { .loop = loop, .url = &c->url,
 					     .connect_timeout_us = c->timeout_us,
-					     .connect_delay_us = c->delay_us };
+					     .connect_delay_us = c->delay_us,
+					     .probe_period_us = s->probe_period_us };
 
 		if (mb_line_new(&c->line, &o, err))
 			return -1;
@@ -344,18 +322,20 @@ static void stop(void *self)
 	struct source *s = self;
 
 	s->stopping = true;
-	for (size_t i = 0; i < s->nconnections; i++) {
-		if (s->connections[i].line)
-			mb_line_stop(s->connections[i].line, GW_PLUGIN);
-		mb_line_free(s->connections[i].line);
-		s->connections[i].line = NULL;
+	for (size_t i = 0; i < s->connections.count; i++) {
+		struct mb_connection *c = &s->connections.items[i];
+
+		if (c->line)
+			mb_line_stop(c->line, GW_PLUGIN);
+		mb_line_free(c->line);
+		c->line = NULL;
 	}
 }
 
 const struct gw_source_plugin mb_source = {
 	.name = "modbus",
 	.version = GW_VERSION,
-	.help = "Reads devices that speak Modbus TCP.",
+	.help = "Reads devices that speak Modbus: TCP, serial lines (RTU), RTU over TCP.",
 	.source = &mb_source_table,
 	.device = &mb_device_table,
 	.point = &mb_point_table,

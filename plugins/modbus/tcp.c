@@ -249,6 +249,14 @@ static int tcp_send(struct mb_wire *w, const uint8_t *bytes, size_t n)
 	return send(w->fd, bytes, n, MSG_NOSIGNAL) == (ssize_t)n ? 0 : -1;
 }
 
+static void tcp_flush(struct mb_wire *w)
+{
+	uint8_t buf[CHUNK];
+
+	while (recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT) == CHUNK)
+		;
+}
+
 static void tcp_free(struct mb_wire *w)
 {
 	if (!w)
@@ -283,6 +291,7 @@ const struct mb_wire_ops mb_tcp = {
 	.make = tcp_make,
 	.open = tcp_open,
 	.send = tcp_send,
+	.flush = tcp_flush,
 	.close = tcp_close,
 	.free = tcp_free,
 };

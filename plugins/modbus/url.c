@@ -4,22 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORM "tcp://HOST or tcp://HOST:PORT, for example tcp://192.0.2.10:502"
+#define FORM "tcp://HOST[:PORT], rtu:/dev/PORT or rtu+tcp://HOST[:PORT], for example tcp://192.0.2.10:502"
+
+static const struct {
+	const char *prefix;
+	enum mb_scheme scheme;
+} schemes[] = { { "tcp://", MB_TCP }, { "rtu+tcp://", MB_RTU_TCP }, { "rtu:", MB_RTU } };
 
 static int refuse(struct gw_err *err, const char *text)
 {
 	return gw_err_set(err, GW_EINPUT, "\"%s\" is not a connection; allowed: " FORM, text);
-}
-
-static int check_scheme(const char *text, struct gw_err *err)
-{
-	static const char *const serial[] = { "rtu:", "rtu+tcp:" };
-
-	for (size_t i = 0; i < sizeof(serial) / sizeof(serial[0]); i++)
-		if (!strncmp(text, serial[i], strlen(serial[i])))
-			return gw_err_set(err, GW_EINPUT,
-					  "\"%s\": Modbus RTU is not supported yet; allowed: " FORM, text);
-	return strncmp(text, "tcp://", 6) ? refuse(err, text) : 0;
 }
 
 /* The end of the host that starts at *host; brackets are taken off. */
@@ -69,17 +63,42 @@ static int copy_port(struct mb_url *out, const char *rest)
 	return 0;
 }
 
-int mb_url_parse(const char *text, struct mb_url *out, struct gw_err *err)
+static int copy_path(struct mb_url *out, const char *path)
 {
-	const char *host, *end, *rest;
+	size_t n = strlen(path);
 
-	if (check_scheme(text, err))
+	if (*path != '/' || n < 2 || n >= sizeof(out->host) || path[n - 1] == '/')
 		return -1;
-	host = text + 6;
-	end = host_end(&host, &rest);
+	memcpy(out->host, path, n + 1);
+	out->port[0] = '\0';
+	snprintf(out->text, sizeof(out->text), "rtu:%s", path);
+	return 0;
+}
+
+static int copy_address(struct mb_url *out, const char *prefix, const char *host)
+{
+	const char *rest, *end = host_end(&host, &rest);
+
 	if (copy_host(out, host, end) || copy_port(out, rest))
-		return refuse(err, text);
-	snprintf(out->text, sizeof(out->text), strchr(out->host, ':') ? "tcp://[%s]:%s" : "tcp://%s:%s",
+		return -1;
+	snprintf(out->text, sizeof(out->text), strchr(out->host, ':') ? "%s[%s]:%s" : "%s%s:%s", prefix,
 		 out->host, out->port);
 	return 0;
+}
+
+int mb_url_parse(const char *text, struct mb_url *out, struct gw_err *err)
+{
+	size_t i = 0, n = sizeof(schemes) / sizeof(schemes[0]);
+	const char *rest;
+	int bad;
+
+	while (i < n && strncmp(text, schemes[i].prefix, strlen(schemes[i].prefix)))
+		i++;
+	if (i == n)
+		return refuse(err, text);
+	rest = text + strlen(schemes[i].prefix);
+	out->scheme = schemes[i].scheme;
+	out->serial = mb_serial_default;
+	bad = out->scheme == MB_RTU ? copy_path(out, rest) : copy_address(out, schemes[i].prefix, rest);
+	return bad ? refuse(err, text) : 0;
 }

@@ -1,6 +1,6 @@
 /*
  * wire.h - a way to carry bytes to devices and back: what a line needs from
- * TCP, and from a serial port or a converter when those come.
+ * TCP and from a serial port.
  *
  * A wire is closed, opening or open.  It never blocks.  Its events come from
  * the loop, never from inside a call; after mb_wire_ops.close none comes until
@@ -32,10 +32,13 @@ struct mb_wire_ops {
 	void (*open)(struct mb_wire *w, int64_t timeout_us);
 	/* All or nothing: -1 when the wire cannot take n bytes now; close it then. */
 	int (*send)(struct mb_wire *w, const uint8_t *bytes, size_t n);
+	/* Drop what was received and not reported yet: it came before the next request. */
+	void (*flush)(struct mb_wire *w);
 	void (*close)(struct mb_wire *w);
 	void (*free)(struct mb_wire *w); /* NULL is allowed */
 };
 
-extern const struct mb_wire_ops mb_tcp;
+extern const struct mb_wire_ops mb_tcp;  /* tcp.c: a connection, for tcp:// and rtu+tcp:// */
+extern const struct mb_wire_ops mb_port; /* port.c: a serial port, for rtu: */
 
 #endif

@@ -124,7 +124,7 @@ static void points_that_are_wrong_say_what_is_allowed(void **state)
 		check_point(cases[i].keys, cases[i].want);
 }
 
-#define FORM "tcp://HOST or tcp://HOST:PORT, for example tcp://192.0.2.10:502"
+#define FORM "tcp://HOST[:PORT], rtu:/dev/PORT or rtu+tcp://HOST[:PORT], for example tcp://192.0.2.10:502"
 
 static void connections_are_checked_where_they_stand(void **state)
 {
@@ -132,15 +132,49 @@ static void connections_are_checked_where_they_stand(void **state)
 	check("plugin: modbus\ndevices: {d: {unit_id: 1, points: {x: {address: 0}}}}\n",
 	      "gw.yaml:2:11: devices.d.connection: is required, here or in the source; for example "
 	      "tcp://192.0.2.10:502");
-	check("plugin: modbus\nconnection: rtu:/dev/ttyUSB0\n"
+	check("plugin: modbus\nconnection: rtu:ttyUSB0\n"
 	      "devices: {d: {unit_id: 1, points: {x: {address: 0}}}, e: {unit_id: 2}}\n",
-	      "gw.yaml:2:13: connection: \"rtu:/dev/ttyUSB0\": Modbus RTU is not supported yet; "
-	      "allowed: " FORM);
-	check("plugin: modbus\ndevices: {d: {unit_id: 1, connection: rtu+tcp://h:1, points: {x: {address: 0}}}}\n",
-	      "gw.yaml:2:39: devices.d.connection: \"rtu+tcp://h:1\": Modbus RTU is not supported yet; "
-	      "allowed: " FORM);
+	      "gw.yaml:2:13: connection: \"rtu:ttyUSB0\" is not a connection; allowed: " FORM);
+	check("plugin: modbus\ndevices: {d: {unit_id: 1, connection: udp://h:1, points: {x: {address: 0}}}}\n",
+	      "gw.yaml:2:39: devices.d.connection: \"udp://h:1\" is not a connection; allowed: " FORM);
 	check("plugin: modbus\ndevices: {d: {unit_id: 1, connection: tcp://h:0, points: {x: {address: 0}}}}\n",
 	      "gw.yaml:2:39: devices.d.connection: \"tcp://h:0\" is not a connection; allowed: " FORM);
+}
+
+#define SERIAL(keys, devices) \
+	"plugin: modbus\nconnection: rtu:/dev/ttyUSB0\n" keys "\ndevices: {" devices "}\n"
+#define ONE_POINT "interval: 1h, points: {x: {address: 0}}"
+
+static void serial_lines_are_checked_where_they_stand(void **state)
+{
+	(void)state;
+	check(SERIAL("serial: {baud: 19200, parity: even, data_bits: 8, stop_bits: 2}",
+		     "d: {unit_id: 247, " ONE_POINT "}, e: {unit_id: 1, " ONE_POINT "}"), NULL);
+	check(SERIAL("rs485: {rts_on_send: low, delay_before: 1ms}", "d: {unit_id: 1, " ONE_POINT "}"), NULL);
+	check(SERIAL("serial: {baud: 9601}", "d: {unit_id: 1, " ONE_POINT "}"),
+	      "gw.yaml:3:16: serial.baud: 9601 is no speed of a serial port; usual are 1200, 2400, 4800, "
+	      "9600, 19200, 38400, 57600, 115200");
+	check(SERIAL("serial: {parity: mark}", "d: {unit_id: 1, " ONE_POINT "}"),
+	      "gw.yaml:3:18: serial.parity: 'mark' is not one of none, even, odd");
+	check(SERIAL("retries: 0", "d: {unit_id: 0, " ONE_POINT "}"),
+	      "gw.yaml:4:24: devices.d.unit_id: 0 is all units of a serial line at once; allowed: 1 to 247");
+	check(SERIAL("retries: 0", "d: {unit_id: 248, " ONE_POINT "}"),
+	      "gw.yaml:4:24: devices.d.unit_id: 248 is not allowed on a serial line; allowed: 1 to 247");
+	check(SERIAL("retries: 0", "d: {unit_id: 1, " ONE_POINT "},\n  e: {unit_id: 2, serial: {baud: 19200}, "
+		     ONE_POINT "}"),
+	      "gw.yaml:5:27: devices.e.serial: rtu:/dev/ttyUSB0 is set differently for device d; devices on "
+	      "one line share serial and rs485");
+}
+
+/* 100 registers at 9600 8N1: 8 + 205 characters 221.9 ms, two silences of 3.7 ms, 5 ms turnaround. */
+static void a_line_without_the_time_is_refused_with_the_number(void **state)
+{
+	(void)state;
+	check(SERIAL("interval: 100ms", "d: {unit_id: 1, points: {x: {address: 0, type: string, length: 100}}}"),
+	      "gw.yaml:2:13: connection: line rtu:/dev/ttyUSB0 needs 0.234 s of every 0.1 s (234 %): poll more "
+	      "rarely, read fewer points or raise the baud rate");
+	check(SERIAL("interval: 300ms", "d: {unit_id: 1, points: {x: {address: 0, type: string, length: 100}}}"),
+	      NULL);
 }
 
 static void a_unit_identifier_is_required_and_a_byte(void **state)
@@ -157,6 +191,9 @@ static void urls_have_one_spelling(void **state)
 	static const struct {
 		const char *text, *host, *port, *full;
 	} right[] = {
+		{ "rtu:/dev/ttyUSB0", "/dev/ttyUSB0", "", "rtu:/dev/ttyUSB0" },
+		{ "rtu+tcp://h:4001", "h", "4001", "rtu+tcp://h:4001" },
+		{ "rtu+tcp://[::1]", "::1", "502", "rtu+tcp://[::1]:502" },
 		{ "tcp://192.0.2.10:1502", "192.0.2.10", "1502", "tcp://192.0.2.10:1502" },
 		{ "tcp://plc-1.example", "plc-1.example", "502", "tcp://plc-1.example:502" },
 		{ "tcp://plc-1.example:00502", "plc-1.example", "502", "tcp://plc-1.example:502" },
@@ -202,6 +239,8 @@ int main(void)
 		cmocka_unit_test(points_that_are_right_are_taken),
 		cmocka_unit_test(points_that_are_wrong_say_what_is_allowed),
 		cmocka_unit_test(connections_are_checked_where_they_stand),
+		cmocka_unit_test(serial_lines_are_checked_where_they_stand),
+		cmocka_unit_test(a_line_without_the_time_is_refused_with_the_number),
 		cmocka_unit_test(a_unit_identifier_is_required_and_a_byte),
 		cmocka_unit_test(urls_have_one_spelling),
 		cmocka_unit_test(other_urls_are_refused),

@@ -67,7 +67,8 @@ static void on_done(struct mb_job *job)
 /* A job for `unit` that reads two registers at each of `n` addresses, 100 apart from `first`. */
 static struct told *job_for(struct told *t, uint8_t unit, unsigned n, unsigned first)
 {
-	*t = (struct told){ .manner = { .unit = unit, .timeout_us = 60 * MS } };
+	*t = (struct told){ .manner = { .unit = unit, .reconnect_after = 3,
+					  .timeout_us = 60 * MS } };
 	t->job = (struct mb_job){ .manner = &t->manner, .requests = t->requests, .count = n,
 				  .answer = on_answer, .done = on_done };
 	for (unsigned i = 0; i < n; i++)
@@ -131,7 +132,8 @@ static struct mb_line *line_to(struct plant *p, const char *host, unsigned port,
 	assert_int_equal(mb_url_parse(text, &url, &err), 0);
 	assert_int_equal(mb_line_new(&line, &(struct mb_line_options){ .loop = p->loop, .url = &url,
 								       .connect_timeout_us = 200 * MS,
-								       .connect_delay_us = delay_us },
+								       .connect_delay_us = delay_us,
+								       .probe_period_us = 30000 * MS },
 				     &err),
 			 0);
 	return line;
