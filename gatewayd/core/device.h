@@ -30,6 +30,7 @@ struct gw_device {
 	struct gw_point *points;
 	unsigned npoints;
 	int64_t interval_ms; /* shortest of its points */
+	uint64_t rate;       /* readings an hour, at most */
 	struct gw_normaliser *normaliser;
 	struct gw_layout_body body;
 
