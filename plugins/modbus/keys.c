@@ -176,6 +176,9 @@ static const struct gw_key point_keys[] = {
 	{ .name = "length", .type = GW_T_INT, .flags = GW_RELOAD,
 	  .help = "Length of a string in registers, two characters each.", .example = "16",
 	  .min = 1, .max = 125, .offset = offsetof(struct mb_point_keys, length) },
+	{ .name = "unconfirmed", .type = GW_T_BOOL, .flags = GW_RELOAD, .fallback = "false",
+	  .help = "Of a profile's point: no second source confirms it; compare it with the device.",
+	  .offset = offsetof(struct mb_point_keys, unconfirmed) },
 };
 
 const struct gw_table mb_source_table =

@@ -67,6 +67,7 @@ struct mb_point_keys {
 	int table, type, word_order, byte_order;
 	int64_t bit, length;
 	struct mb_bits_keys bits;
+	bool unconfirmed; /* for people */
 };
 
 extern const struct gw_table mb_source_table, mb_device_table, mb_point_table;
