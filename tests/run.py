@@ -70,7 +70,9 @@ def judge(name, code, out, took, passed, failed, skipped):
 
 def run_unit(path):
     code, out, took = run([path], UNIT_DEADLINE_S, CMOCKA_MESSAGE_OUTPUT="TAP",
-                          ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "detect_leaks=1"))
+                          ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "detect_leaks=1"),
+                          LSAN_OPTIONS="print_suppressions=0:suppressions="
+                          + os.path.join(os.path.dirname(os.path.abspath(__file__)), "lsan.txt"))
     lines = [(m.group(1), m.group(2)) for m in
              re.finditer(r"^(not ok|ok)\b(.*)$", out, re.M)]
     skipped = sum(1 for _, rest in lines if "# SKIP" in rest)

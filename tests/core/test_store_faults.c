@@ -236,20 +236,29 @@ static void a_file_that_may_not_grow_is_an_error_until_it_may_again(void **state
 	assert_int_equal(shop_count(&s), b.from + 100 - r.next_seq);
 }
 
+static bool tell_kernel(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
 /* A tmpfs that only this process sees, over the folder of the store. */
 static bool mount_small(const char *options)
 {
-	char map[64];
-	int fd;
+	char users[64], groups[64];
 
+	snprintf(users, sizeof(users), "0 %d 1", (int)geteuid());
+	snprintf(groups, sizeof(groups), "0 %d 1", (int)getegid());
 	if (geteuid() != 0) {
-		snprintf(map, sizeof(map), "0 %d 1", (int)geteuid());
-		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
+		    !tell_kernel("/proc/self/uid_map", users) ||
+		    !tell_kernel("/proc/self/setgroups", "deny") ||
+		    !tell_kernel("/proc/self/gid_map", groups))
 			return false;
-		fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
-		if (fd < 0 || write(fd, map, strlen(map)) < 0)
-			return false;
-		close(fd);
 	} else if (unshare(CLONE_NEWNS) < 0) {
 		return false;
 	}

@@ -115,7 +115,8 @@ class Check(unittest.TestCase):
             """)
         _, code, out, _ = self.check(self.good + textwrap.indent(more, "  "))
         self.assertEqual(code, 1, out)
-        self.assertRegex(out, r"^\S+:24:7: sources\.other\.devices\.Meter-1: .*'field'.*:14:7\n$")
+        self.assertRegex(out, r"^\S+:24:7: sources\.other\.devices\.Meter-1: source 'field' has a "
+                         r"device 'meter-1' too, at \S+:14: a name is used once, whatever its case\n$")
 
     def test_a_json_file_is_a_valid_configuration(self):
         config = {"gateway": {"id": "79-test"}, "buffer": {"path": "buffer.db"},

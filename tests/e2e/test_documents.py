@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import BUILD, ROOT, program  # noqa: E402
 
 SAMPLE = os.path.join(ROOT, "conf/gatewayd.yaml")
-KEY = re.compile(r"^( *)#([a-z_]+):( .*)?$")
+KEY = re.compile(r"^( *)#([a-z0-9_]+):( .*)?$")
 # keys that stand for another one, or that this release refuses, and what people are told
 REFUSED = {
     "reference": "`address` is given too; one of them is enough",
