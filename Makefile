@@ -111,7 +111,7 @@ fuzz:
 PACKAGES := gcc make pkg-config git libpaho-mqtt-dev libmodbus-dev libsqlite3-dev libyaml-dev \
 	libsystemd-dev libjansson-dev zlib1g-dev libssl-dev
 TEST_PACKAGES := libcmocka-dev mosquitto mosquitto-clients python3 python3-pymodbus python3-paho-mqtt \
-	python3-serial-asyncio mbpoll sqlite3 openssl
+	python3-serial-asyncio python3-yaml mbpoll sqlite3 openssl
 LINT_PACKAGES := clang clang-tidy cppcheck
 BENCH_PACKAGES := collectd-core libmodbus5 libmosquitto1
 .PHONY: deps deps-build deps-lint deps-bench
@@ -186,7 +186,8 @@ install: all
 	install -m 644 $(B)/libbase.a $(DESTDIR)$(LIBDIR)/libgatewayd.a
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' include/gatewayd.pc.in \
 		> $(DESTDIR)$(LIBDIR)/pkgconfig/gatewayd-plugin.pc
-	$(if $(wildcard conf/profiles/*.yaml),install -m 644 conf/profiles/*.yaml $(DESTDIR)$(SHARE)/gatewayd/profiles)
+	install -m 644 conf/profiles/*.yaml $(DESTDIR)$(SHARE)/gatewayd/profiles
+	install -m 644 conf/quantities.yaml $(DESTDIR)$(SHARE)/gatewayd
 	install -m 644 docs/gatewayctl.1 $(DESTDIR)$(SHARE)/man/man1
 	install -m 644 docs/gatewayd.8 $(DESTDIR)$(SHARE)/man/man8
 	install -m 644 docs/gatewayctl.bash $(DESTDIR)$(SHARE)/bash-completion/completions/gatewayctl
