@@ -294,6 +294,41 @@ static void check_sink(struct gw_settings *s, struct gw_instance *i, const struc
 		i->replay_rate = -1; /* the table has said it */
 }
 
+static uint32_t mix(uint32_t hash, const void *bytes, size_t n)
+{
+	return (uint32_t)crc32(hash, bytes, (unsigned)n);
+}
+
+static uint32_t mix_published(uint32_t hash, const struct gw_published *p)
+{
+	const struct gw_decimal *d[] = { &p->scale, &p->offset, &p->min, &p->max };
+	const unsigned char limits[] = { p->has_min, p->has_max };
+
+	hash = mix(hash, p->unit, strlen(p->unit) + 1);
+	hash = mix(hash, p->symbol, strlen(p->symbol) + 1);
+	for (size_t i = 0; i < sizeof(d) / sizeof(d[0]); i++) {
+		hash = mix(hash, &d[i]->mantissa, sizeof(d[i]->mantissa));
+		hash = mix(hash, &d[i]->places, sizeof(d[i]->places));
+	}
+	hash = mix(hash, &p->divisor, sizeof(p->divisor));
+	return mix(hash, limits, sizeof(limits));
+}
+
+/* The vocabulary is not in the stream, but a reload must notice when it changed. */
+static uint32_t mix_vocabulary(uint32_t hash, const struct gw_source_keys *source)
+{
+	const struct gw_device_keys *d = source->devices.items;
+
+	for (size_t n = 0; n < source->devices.count; n++) {
+		const struct gw_point_keys *k = d[n].points.items;
+
+		for (size_t m = 0; m < d[n].points.count; m++)
+			if (k[m].published)
+				hash = mix_published(hash, k[m].published);
+	}
+	return hash;
+}
+
 unsigned gw_settings_check(struct gw_settings *s, struct gw_instance *i, const struct gw_described *d)
 {
 	unsigned before = s->problems.count;
@@ -307,6 +342,7 @@ unsigned gw_settings_check(struct gw_settings *s, struct gw_instance *i, const s
 		check_source(s, i, d, path);
 	if (s->problems.count == before && gw_settings_stream(i, i->node, &err) != 0)
 		gw_problem(&s->problems, &i->node->place, path, "%s", err.msg);
+	i->hash = mix_vocabulary(i->hash, &i->source);
 	return s->problems.count - before;
 }
 
@@ -361,5 +397,6 @@ void gw_settings_problem(struct gw_settings *s, const struct gw_instance *i, con
 
 	snprintf(path, sizeof(path), "%s.%s%s%.*s", i->sink ? "sinks" : "sources", i->name,
 		 p->path.n ? "." : "", (int)p->path.n, p->path.n ? p->path.s : "");
-	gw_problem(&s->problems, &at, path, "%.*s", (int)p->text.n, p->text.s ? p->text.s : "");
+	(p->warning ? gw_warning : gw_problem)(&s->problems, &at, path, "%.*s", (int)p->text.n,
+					       p->text.s ? p->text.s : "");
 }
