@@ -107,7 +107,8 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	F(u32, line, "from 1, 0 unknown")                \
 	F(u32, column, "from 1, 0 unknown")              \
 	F(str, path, "key path from the plugin's section") \
-	F(str, text, "what is wrong and what is allowed")
+	F(str, text, "what is wrong and what is allowed") \
+	F(u8, warning, "1: only doubtful, it does not count")
 #define GW_FIELDS_device(F)                        \
 	F(u16, device, "number, from 0")           \
 	F(str, name, "name in the configuration")

@@ -127,11 +127,12 @@ static int noded(struct gw_plugin *p, const struct gw_message *m, struct gw_err 
 	return gw_tree_node(p->tree, &m->node, err);
 }
 
-static void send_problem(void *arg, const struct gw_place *at, const char *path, const char *text)
+static void send_found(struct gw_plugin *p, const struct gw_place *at, const char *path,
+		       const char *text, bool warning)
 {
-	struct gw_plugin *p = arg;
 	struct gw_message m = { .type = GW_MSG_PROBLEM };
 
+	m.problem.warning = warning;
 	m.problem.path = gw_str(path);
 	m.problem.text = gw_str(text);
 	if (at && gw_tree_file_number(p->tree, at, &m.problem.file)) {
@@ -139,6 +140,16 @@ static void send_problem(void *arg, const struct gw_place *at, const char *path,
 		m.problem.column = at->column;
 	}
 	gw_plugin_send(p, &m);
+}
+
+static void send_problem(void *arg, const struct gw_place *at, const char *path, const char *text)
+{
+	send_found(arg, at, path, text, false);
+}
+
+static void send_warning(void *arg, const struct gw_place *at, const char *path, const char *text)
+{
+	send_found(arg, at, path, text, true);
 }
 
 static int configured(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
@@ -388,7 +399,7 @@ struct gw_plugin *gw_plugin_new(const struct gw_role *role, void *side, struct g
 				 .receiver = gw_receiver_new(),
 				 .outbox = gw_outbox_new(fd),
 				 .stage = GW_STAGE_GREETED };
-	p->problems = (struct gw_problems){ .fn = send_problem, .arg = p };
+	p->problems = (struct gw_problems){ .fn = send_problem, .arg = p, .warn = send_warning };
 	p->nodes = gw_arena_new();
 	p->tree = gw_tree_new(p->nodes);
 	return p;

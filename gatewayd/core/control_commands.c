@@ -305,7 +305,8 @@ static void reloaded(void *arg, const struct gw_plan *p)
 	struct gw_client *c = d->control ? d->control->reloading : NULL;
 	json_t *problems = json_array();
 
-	gw_settings_each(p->settings, add_line, problems);
+	if (p->settings->problems.count) /* else there are only warnings */
+		gw_settings_each(p->settings, add_line, problems);
 	if (!gw_control_has(d->control, c)) {
 		json_decref(problems);
 		return;

@@ -185,6 +185,13 @@ static void on_signal(void *arg, int signo)
 
 /* ---- the start ---- */
 
+static void log_warning(void *arg, const char *line)
+{
+	(void)arg;
+	gw_log(GW_WARNING, "%s", line);
+}
+
+/* Of settings without a problem: what they still hold are warnings. */
 static void keep_settings(struct gw_daemon *d, const struct gw_settings *s)
 {
 	struct gw_core_settings *c = &d->core;
@@ -199,6 +206,7 @@ static void keep_settings(struct gw_daemon *d, const struct gw_settings *s)
 	c->profiles.path = (struct gw_list){ 0 };
 	gw_arena_free(d->arena);
 	d->arena = a;
+	gw_settings_each(s, log_warning, NULL);
 	d->located = s->located;
 	d->config_hash = s->hash;
 }

@@ -381,6 +381,8 @@ static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
 	case GW_MSG_SINK_STATE:
 		return on_state(s, &m->sink_state, err);
 	case GW_MSG_PROBLEM:
+		if (m->problem.warning) /* said when the configuration was read */
+			return 0;
 		gw_log(GW_ERROR, "sink '%s' now finds a problem: %.*s: %.*s", s->instance.name,
 		       (int)m->problem.path.n, m->problem.path.s, (int)m->problem.text.n, m->problem.text.s);
 		return 0;

@@ -43,6 +43,14 @@ static void found(void *arg, const struct gw_place *at, const char *path, const 
 	f->text = gw_arena_strdup(s->arena, text);
 }
 
+static void found_warning(void *arg, const struct gw_place *at, const char *path, const char *text)
+{
+	char line[1100];
+
+	snprintf(line, sizeof(line), "warning: %s", text);
+	found(arg, at, path, line);
+}
+
 static int by_place(const void *a, const void *b)
 {
 	const struct gw_found *x = a, *y = b;
@@ -290,7 +298,7 @@ struct gw_settings *gw_settings_read(const char *file)
 
 	s->arena = a;
 	s->file = gw_arena_strdup(a, file);
-	s->problems = (struct gw_problems){ .fn = found, .arg = s };
+	s->problems = (struct gw_problems){ .fn = found, .arg = s, .warn = found_warning };
 	root = gw_yaml_read_all(a, s->file, &s->problems);
 	if (!root)
 		return s;

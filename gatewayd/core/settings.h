@@ -82,7 +82,7 @@ struct gw_settings {
 	struct gw_instance *instances;
 	size_t ninstances;
 	uint32_t hash; /* of the whole configuration */
-	struct gw_found *found; /* problems so far */
+	struct gw_found *found; /* problems and warnings so far */
 	size_t nfound;
 	const struct gw_quantities *quantities; /* core/quantities.h; NULL: not asked for */
 	bool no_quantities;                     /* asked for and not there */
@@ -106,7 +106,7 @@ void gw_settings_check_all(struct gw_settings *s);
 /* A problem a plugin reported; path is relative to the instance. */
 void gw_settings_problem(struct gw_settings *s, const struct gw_instance *i, const struct gw_msg_problem *p);
 
-/* All problems, by place, one line each. */
+/* All problems and warnings, by place, one line each; warnings say so and do not count. */
 void gw_settings_report(const struct gw_settings *s, FILE *out);
 void gw_settings_each(const struct gw_settings *s, void (*fn)(void *arg, const char *line), void *arg);
 

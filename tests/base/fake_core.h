@@ -271,9 +271,9 @@ static inline void fake_core_note_problems(struct fake_core *c)
 
 	while (c->nproblems < FAKE_CORE_PROBLEMS && (m = fake_core_waiting(c, GW_MSG_PROBLEM)))
 		snprintf(c->problems[c->nproblems++], sizeof(c->problems[0]),
-			 "gw.yaml:%u:%u: %.*s: %.*s", m->problem.line, m->problem.column,
-			 (int)m->problem.path.n, m->problem.path.s, (int)m->problem.text.n,
-			 m->problem.text.s);
+			 "gw.yaml:%u:%u: %.*s: %s%.*s", m->problem.line, m->problem.column,
+			 (int)m->problem.path.n, m->problem.path.s, m->problem.warning ? "warning: " : "",
+			 (int)m->problem.text.n, m->problem.text.s);
 }
 
 /* From HELLO to READY; returns how many problems there are: see c->problems. */

@@ -173,8 +173,22 @@ static void a_line_without_the_time_is_refused_with_the_number(void **state)
 	check(SERIAL("interval: 100ms", "d: {unit_id: 1, points: {x: {address: 0, type: string, length: 100}}}"),
 	      "gw.yaml:2:13: connection: line rtu:/dev/ttyUSB0 needs 0.234 s of every 0.1 s (234 %): poll more "
 	      "rarely, read fewer points or raise the baud rate");
-	check(SERIAL("interval: 300ms", "d: {unit_id: 1, points: {x: {address: 0, type: string, length: 100}}}"),
+	check(SERIAL("interval: 400ms", "d: {unit_id: 1, points: {x: {address: 0, type: string, length: 100}}}"),
 	      NULL);
+}
+
+static void a_line_with_little_time_is_warned_of(void **state)
+{
+	struct fake_core c;
+
+	(void)state;
+	assert_int_equal(configure(&c, SERIAL("interval: 300ms", "d: {unit_id: 1, points: {x: {address: 0, "
+					      "type: string, length: 100}}}")), 0);
+	assert_int_equal(c.nproblems, 1);
+	assert_string_equal(c.problems[0],
+			    "gw.yaml:2:13: connection: warning: line rtu:/dev/ttyUSB0 needs 0.234 s of every "
+			    "0.3 s (78 %): little is left for retries and silent devices");
+	fake_core_close(&c);
 }
 
 static void a_unit_identifier_is_required_and_a_byte(void **state)
@@ -241,6 +255,7 @@ int main(void)
 		cmocka_unit_test(connections_are_checked_where_they_stand),
 		cmocka_unit_test(serial_lines_are_checked_where_they_stand),
 		cmocka_unit_test(a_line_without_the_time_is_refused_with_the_number),
+		cmocka_unit_test(a_line_with_little_time_is_warned_of),
 		cmocka_unit_test(a_unit_identifier_is_required_and_a_byte),
 		cmocka_unit_test(urls_have_one_spelling),
 		cmocka_unit_test(other_urls_are_refused),

@@ -1,0 +1,111 @@
+"""Serial lines: RTU on a pseudo-terminal and RTU over TCP, against pymodbus."""
+
+import os
+import pty
+import sys
+import threading
+import tty
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from harness import Child, World, answers, free_port, wait_until  # noqa: E402
+
+PYTHON = "/usr/bin/python3"
+
+
+class Wire:
+    """Two pseudo-terminals back to back: a null modem."""
+
+    def __init__(self):
+        self.masters, self.keep, self.paths = [], [], []
+        for _ in range(2):
+            master, slave = pty.openpty()
+            tty.setraw(slave)
+            self.masters.append(master)
+            self.keep.append(slave)  # nothing hangs up while an end is closed and opened
+            self.paths.append(os.ttyname(slave))
+        a, b = self.masters
+        for x, y in ((a, b), (b, a)):
+            threading.Thread(target=self._pump, args=(x, y), daemon=True).start()
+
+    def _pump(self, x, y):
+        try:
+            while True:
+                os.write(y, os.read(x, 4096))
+        except OSError:
+            pass
+
+    def close(self):
+        for fd in self.masters + self.keep:
+            os.close(fd)
+
+
+def devices(**more):
+    points = {"h%d" % n: {"address": n} for n in range(0, 60)}
+    points.update(far={"address": 190}, input={"table": "input", "address": 7}, coil={"table": "coil", "address": 2},
+                  discrete={"table": "discrete", "address": 3}, nowhere={"address": 5000})
+    return {"m%d" % u: {"unit_id": u, "points": points, **more} for u in (1, 2)}
+
+
+class Rtu(unittest.TestCase):
+    def world(self, connection, **more):
+        w = World((), lambda w: {"field": {
+            "plugin": "modbus", "connection": connection, "interval": "500ms", "timeout": "400ms",
+            "serial": {"baud": 19200}, "devices": devices(), **more}})
+        self.addCleanup(w.close)
+        return w
+
+    def reading(self, world, device):
+        return wait_until(lambda: [r for r in world.ledger(device).readings.values() if len(r["values"]) > 60],
+                          15, "a reading of " + device)[-1]
+
+    def check(self, world):
+        for unit, first in ((1, 0), (2, 1000)):
+            with self.subTest(unit=unit):
+                r = self.reading(world, "m%d" % unit)
+                self.assertEqual([r["values"]["h%d" % n] for n in range(60)], [first + n for n in range(60)])
+                self.assertEqual((r["values"]["far"], r["values"]["input"]), (first + 190, first + 107))
+                self.assertEqual((r["values"]["coil"], r["values"]["discrete"]), (True, True))
+                self.assertEqual(r["quality"], {"nowhere": "exception_2"})
+
+    def serve(self, world, kind, where):
+        server = Child([PYTHON, os.path.join(HERE, "pymodbus_rtu_server.py"), kind, str(where)],
+                       world.path("pymodbus.log"))
+        self.addCleanup(server.kill)
+        return server
+
+    def test_a_serial_line_to_pymodbus_gives_its_values_and_survives_its_silence(self):
+        wire = Wire()
+        self.addCleanup(wire.close)
+        w = self.world("rtu:" + wire.paths[0])
+        server = self.serve(w, "serial", wire.paths[1])
+        w.start()
+        self.check(w)
+        server.kill()
+        status = w.topic("m2", "status")
+        wait_until(lambda: (w.subscriber.last(status) or {}).get("reason") == "timeout", 10, "offline by timeout")
+        self.serve(w, "serial", wire.paths[1])
+        wait_until(lambda: w.subscriber.last(status)["state"] == "online", 15, "online again")
+        self.assertIn("connected", w.daemon.text())
+
+    def test_rtu_over_tcp_to_pymodbus_gives_its_values(self):
+        port = free_port()
+        w = self.world("rtu+tcp://127.0.0.1:%d" % port)
+        server = self.serve(w, "tcp", port)
+        wait_until(lambda: answers(port) or not server.running(), 15, "pymodbus listens")
+        w.start()
+        self.check(w)
+
+    def test_a_port_that_is_missing_says_so_once(self):
+        w = self.world("rtu:/dev/no-such-port")
+        w.start()
+        status = w.topic("m1", "status")
+        wait_until(lambda: (w.subscriber.last(status) or {}).get("reason") == "no_connection", 10, "offline")
+        wait_until(lambda: "no such port" in w.daemon.text(), 5, "the log says why")
+        self.assertEqual(w.daemon.text().count("rtu:/dev/no-such-port: not connected: no such port: is the adapter "
+                                               "plugged in? /dev/serial/by-id lists those that are"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
