@@ -55,6 +55,8 @@ struct mb_device_keys {
 	struct mb_rs485_keys rs485;
 	int64_t unit_id, max_registers, max_bits, max_gap, connect_delay_ms;
 	bool close_after_cycle;
+	struct gw_list barriers; /* of int64_t */
+	bool exact;
 };
 
 struct mb_bits_keys {

@@ -10,12 +10,15 @@
 #include <string.h>
 
 #include "plugins/modbus/connect.h"
+#include "plugins/modbus/learn.h"
 #include "plugins/modbus/point.h"
+#include "plugins/modbus/tool.h"
 
 /* The plan for the points of one mask. */
 struct kept_plan {
 	uint32_t mask;
-	const struct mb_plan *plan;
+	unsigned generation; /* of what was learned */
+	struct mb_plan *plan;
 	struct kept_plan *next;
 };
 
@@ -26,6 +29,9 @@ struct device {
 	struct mb_connection *connection;
 	struct mb_manner manner;
 	struct mb_limits limits;
+	struct mb_rules rules;
+	struct mb_learner *learner;
+	unsigned remembered; /* generation of what was learned that the core keeps */
 	struct mb_form *forms;
 	struct mb_span *spans;
 	const int64_t *interval_ms; /* of each point */
@@ -93,6 +99,7 @@ static void answered(struct mb_job *job, unsigned request, unsigned reason, cons
 
 	if (d->source->stopping)
 		return;
+	mb_learner_result(d->learner, d->plan, request, reason);
 	if (data)
 		gw_cycle_answered(d->cycle);
 	for (unsigned i = r->first; i < r->first + (unsigned)r->places; i++) {
@@ -100,7 +107,8 @@ static void answered(struct mb_job *job, unsigned request, unsigned reason, cons
 		struct gw_value v;
 
 		if (!data) {
-			gw_cycle_fail(d->cycle, at->point, reason);
+			if (!mb_learner_has(d->learner, at->point))
+				gw_cycle_fail(d->cycle, at->point, reason);
 			continue;
 		}
 		v = mb_decode(&d->forms[at->point], data, at->offset, text);
@@ -116,14 +124,74 @@ static void count(struct device *d)
 	gw_source_load(s->plugin, d->number, mb_line_load(d->connection->line));
 }
 
+/* What was learned of a device belongs to its place, not to its name. */
+static const char *memory_key(const struct device *d, char *buf, size_t size)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (const char *p = d->connection->url.text; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+	snprintf(buf, size, "map.%016llx.%u", (unsigned long long)hash, d->manner.unit);
+	return buf;
+}
+
+static void remember(struct device *d)
+{
+	const struct mb_learned *learned = mb_learner_learned(d->learner);
+	uint8_t bytes[MB_LEARNED_BYTES];
+	char key[64];
+
+	if (d->remembered == learned->generation)
+		return;
+	d->remembered = learned->generation;
+	gw_log(GW_INFO, "device %u of %s: %u stretches that cannot be read are known", d->manner.unit,
+	       d->connection->url.text, learned->count);
+	gw_state_put(d->source->plugin, memory_key(d, key, sizeof(key)), bytes,
+		     learned->count ? mb_learned_encode(learned, bytes) : 0);
+}
+
+/* Before start(): which device it was is told by the key. */
+static void recall(void *self, const char *key, const void *value, size_t size)
+{
+	struct source *s = self;
+	char own[64];
+
+	for (struct device *d = s->devices; d < s->devices + s->ndevices; d++) {
+		struct mb_learned *learned = mb_learner_learned(d->learner);
+
+		if (strcmp(memory_key(d, own, sizeof(own)), key))
+			continue;
+		if (mb_learned_decode(learned, value, size, gw_now_us()))
+			gw_log(GW_WARNING, "what was learned of unit %u of %s is not readable: learned anew",
+			       d->manner.unit, d->connection->url.text);
+		d->remembered = learned->generation;
+	}
+}
+
+static void submit(struct device *d, const struct mb_plan *plan)
+{
+	d->plan = plan;
+	d->job.requests = plan->requests;
+	d->job.count = plan->nrequests;
+	d->job.start %= plan->nrequests;
+	mb_line_submit(d->connection->line, &d->job);
+}
+
 static void cycle_done(struct mb_job *job)
 {
 	struct device *d = (struct device *)job;
 	struct gw_cycle *cycle = d->cycle;
+	const struct mb_plan *more;
 
 	/* A cycle that our own end cut off would only accuse the device. */
 	if (d->source->stopping)
 		return;
+	more = mb_learner_next(d->learner, gw_now_us());
+	if (more) {
+		submit(d, more);
+		return;
+	}
+	remember(d);
 	count(d);
 	d->cycle = NULL;
 	gw_cycle_close(cycle, GW_TIMEOUT);
@@ -131,23 +199,37 @@ static void cycle_done(struct mb_job *job)
 
 /* ---- cycles ---- */
 
-static const struct mb_plan *plan_for(struct device *d, const struct gw_cycle *c)
+static struct kept_plan *kept_for(struct device *d, uint32_t mask, unsigned n)
 {
 	struct gw_arena *arena = gw_plugin_arena(d->source->plugin);
-	uint32_t mask = gw_cycle_mask(c);
 	struct kept_plan *k = d->plans;
-	const uint16_t *due;
-	size_t n;
 
 	while (k && k->mask != mask)
 		k = k->next;
 	if (k)
-		return k->plan;
-	due = gw_cycle_due(c, &n);
+		return k;
 	k = gw_arena_alloc(arena, sizeof(*k));
-	*k = (struct kept_plan){ mask, mb_plan_make(arena, d->spans, due, (unsigned)n, &d->limits),
-				 d->plans };
+	/* Out of date: it is filled below. */
+	*k = (struct kept_plan){ mask, mb_learner_learned(d->learner)->generation - 1,
+				 mb_plan_new(arena, n), d->plans };
 	d->plans = k;
+	return k;
+}
+
+static const struct mb_plan *plan_for(struct device *d, uint32_t mask, const uint16_t *due, unsigned n)
+{
+	const struct mb_plan *careful = mb_learner_careful(d->learner);
+	unsigned generation = mb_learner_learned(d->learner)->generation;
+	struct kept_plan *k;
+
+	if (careful) {
+		d->job.start = 0;
+		return careful;
+	}
+	k = kept_for(d, mask, n);
+	if (k->generation != generation)
+		mb_plan_fill(k->plan, &(struct mb_wish){ d->spans, due, n, &d->limits, &d->rules });
+	k->generation = generation;
 	return k->plan;
 }
 
@@ -155,13 +237,17 @@ static void cycle(void *self, struct gw_cycle *c)
 {
 	struct source *s = self;
 	struct device *d = &s->devices[gw_cycle_device(c)];
+	const struct mb_plan *plan;
+	const uint16_t *due;
+	size_t n;
 
 	d->cycle = c;
-	d->plan = plan_for(d, c);
-	d->job.requests = d->plan->requests;
-	d->job.count = d->plan->nrequests;
-	d->job.start %= d->plan->nrequests;
-	mb_line_submit(d->connection->line, &d->job);
+	due = gw_cycle_due(c, &n);
+	mb_learner_begin(d->learner, due, (unsigned)n);
+	plan = plan_for(d, gw_cycle_mask(c), due, (unsigned)n);
+	for (unsigned i = 0; i < plan->nskips; i++)
+		gw_cycle_fail(c, plan->skips[i].point, plan->skips[i].reason);
+	submit(d, plan);
 }
 
 /* ---- questions ---- */
@@ -231,6 +317,7 @@ static void read_points(struct device *d, const struct gw_device_config *c)
 	}
 	d->interval_ms = interval_ms;
 	d->npoints = (unsigned)c->npoints;
+	d->learner = mb_learner_new(arena, d->spans, d->npoints, &d->limits, &d->rules);
 }
 
 static void configure_device(struct device *d, const struct gw_source_config *source,
@@ -248,6 +335,8 @@ static void configure_device(struct device *d, const struct gw_source_config *so
 	d->turnaround_us = k->turnaround_ms * 1000;
 	d->limits = (struct mb_limits){ (unsigned)k->max_registers, (unsigned)k->max_bits,
 					(unsigned)k->max_gap };
+	d->rules = (struct mb_rules){ .barriers = k->barriers.items, .nbarriers = k->barriers.count,
+				      .exact = k->exact };
 	d->job = (struct mb_job){ .manner = &d->manner, .answer = answered, .done = cycle_done };
 	d->connection = mb_connect_device(&d->source->connections, source, c,
 					  gw_plugin_problems(d->source->plugin));
@@ -330,6 +419,8 @@ static void stop(void *self)
 		mb_line_free(c->line);
 		c->line = NULL;
 	}
+	for (size_t i = 0; i < s->ndevices; i++)
+		mb_learner_free(s->devices[i].learner);
 }
 
 const struct gw_source_plugin mb_source = {
@@ -339,9 +430,11 @@ const struct gw_source_plugin mb_source = {
 	.source = &mb_source_table,
 	.device = &mb_device_table,
 	.point = &mb_point_table,
+	.tools = mb_tools,
 	.configure = configure,
 	.start = start,
 	.cycle = cycle,
 	.ask = ask,
+	.state = recall,
 	.stop = stop,
 };

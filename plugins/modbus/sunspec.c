@@ -1,0 +1,273 @@
+#include "plugins/modbus/sunspec.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <modbus/modbus.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gatewayd/reading.h"
+#include "plugins/modbus/decode.h"
+
+enum { MARK = 2, END = 0xffff, READ_MOST = 125 };
+
+static unsigned get16(const uint8_t *p)
+{
+	return (unsigned)(p[0] << 8 | p[1]);
+}
+
+const struct mb_sunspec_model *mb_sunspec_find(unsigned id)
+{
+	for (const struct mb_sunspec_model *m = mb_sunspec_models; m->id; m++)
+		if (m->id == id)
+			return m;
+	return NULL;
+}
+
+/* ---- the chain ---- */
+
+static unsigned read_some(struct mb_client *c, uint8_t unit, unsigned address, unsigned n, uint8_t *data)
+{
+	struct mb_query q = { .unit = unit, .function = MODBUS_FC_READ_HOLDING_REGISTERS,
+			      .address = (uint16_t)address, .count = (uint16_t)n };
+
+	return mb_client_read(c, &q, data);
+}
+
+/* Marker and first id in one request. */
+static unsigned find_base(struct mb_client *c, uint8_t unit, struct mb_sunspec_chain *out)
+{
+	static const uint16_t bases[] = { 40000, 0, 50000 };
+	unsigned reason = GW_TIMEOUT;
+	bool answered = false;
+	uint8_t data[6];
+
+	for (size_t i = 0; i < 3 && !out->found; i++) {
+		reason = read_some(c, unit, bases[i], MARK + 1, data);
+		answered |= !gw_reason_is_silence(reason);
+		out->found = reason == GW_GOOD && memcmp(data, "SunS", 4) == 0;
+		out->base = bases[i];
+		/* A device that has not said anything to the first question says nothing to the others. */
+		if (!answered)
+			break;
+	}
+	return answered ? GW_GOOD : reason;
+}
+
+__attribute__((format(printf, 2, 3)))
+static void broken(struct mb_sunspec_chain *out, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(out->trouble, sizeof(out->trouble), fmt, ap);
+	va_end(ap);
+}
+
+/* One link of the chain; returns the address of the next, 0: it has ended. */
+static unsigned take_model(struct mb_client *c, uint8_t unit, unsigned at, struct mb_sunspec_chain *out)
+{
+	struct mb_sunspec_found *m = &out->models[out->count];
+	unsigned length;
+	uint8_t data[2];
+
+	/* Some devices have no length behind the last id: two requests. */
+	if (read_some(c, unit, at, 1, data)) {
+		broken(out, "the chain breaks off at address %u", at);
+		return 0;
+	}
+	m->id = (uint16_t)get16(data);
+	m->address = (uint16_t)at;
+	out->whole = m->id == END;
+	if (out->whole)
+		return 0;
+	if (out->count == MB_SUNSPEC_MODELS_MAX - 1) {
+		broken(out, "more than %d models: the chain seems to have no end", MB_SUNSPEC_MODELS_MAX - 1);
+		return 0;
+	}
+	if (at + 1 > 65535 || read_some(c, unit, at + 1, 1, data)) {
+		broken(out, "the length of model %u at address %u cannot be read", m->id, at);
+		return 0;
+	}
+	length = get16(data);
+	if (length > MB_SUNSPEC_LENGTH_MAX || at + 2 + length > 65535) {
+		broken(out, "model %u at address %u claims %u registers", m->id, at, length);
+		return 0;
+	}
+	m->length = (uint16_t)length;
+	out->count++;
+	return at + 2 + length;
+}
+
+unsigned mb_sunspec_walk(struct mb_client *c, uint8_t unit, struct mb_sunspec_chain *out)
+{
+	unsigned reason, at;
+
+	*out = (struct mb_sunspec_chain){ 0 };
+	reason = find_base(c, unit, out);
+	if (reason || !out->found)
+		return reason;
+	for (at = out->base + MARK; at;)
+		at = take_model(c, unit, at, out);
+	return GW_GOOD;
+}
+
+/* The longest piece from `from` that divides no value. */
+static unsigned piece(const struct mb_sunspec_found *at, unsigned from, unsigned total)
+{
+	const struct mb_sunspec_model *m = mb_sunspec_find(at->id);
+	unsigned end = from + READ_MOST;
+	struct mb_sunspec_value v = { .model = m, .at = at };
+
+	if (total - from <= READ_MOST)
+		return total;
+	for (v.block = 0; m && v.block < mb_sunspec_blocks(m, at); v.block++)
+		for (size_t i = 0; i < m->nfields; i++) {
+			unsigned begin;
+
+			v.field = &m->fields[i];
+			begin = mb_sunspec_offset(&v);
+			if (begin < end && end < begin + v.field->registers)
+				end = begin;
+		}
+	return end > from ? end : from + READ_MOST;
+}
+
+bool mb_sunspec_read(struct mb_client *c, uint8_t unit, const struct mb_sunspec_found *m,
+		     uint8_t *data)
+{
+	unsigned total = m->length + 2U, end;
+
+	for (unsigned from = 0; from < total; from = end) {
+		end = piece(m, from, total);
+		if (read_some(c, unit, m->address + from, end - from, data + 2 * (size_t)from))
+			return false;
+	}
+	return true;
+}
+
+/* ---- values ---- */
+
+static const struct {
+	enum mb_type type;
+	uint64_t missing;
+	bool can_miss;
+} kinds[MB_S_TYPES] = {
+	[MB_S_U16] = { MB_U16, 0xffff, true },
+	[MB_S_I16] = { MB_U16, 0x8000, true },
+	[MB_S_U32] = { MB_U32, 0xffffffff, true },
+	[MB_S_I32] = { MB_U32, 0x80000000, true },
+	[MB_S_U64] = { MB_U64, UINT64_MAX, true },
+	[MB_S_ENUM16] = { MB_U16, 0xffff, true },
+	[MB_S_BITS16] = { MB_U16, 0xffff, true },
+	[MB_S_BITS32] = { MB_U32, 0xffffffff, true },
+	[MB_S_ACC32] = { MB_U32, 0, true },
+	[MB_S_ACC64] = { MB_U64, 0, true },
+	[MB_S_SCALE] = { MB_U16, 0x8000, true },
+	[MB_S_F32] = { MB_F32, 0, false },
+};
+
+unsigned mb_sunspec_blocks(const struct mb_sunspec_model *m, const struct mb_sunspec_found *at)
+{
+	unsigned total = at->length + 2U;
+
+	if (!m->length)
+		return 1;
+	return total >= m->start + (unsigned)m->length ? (total - m->start) / m->length : 1;
+}
+
+unsigned mb_sunspec_offset(const struct mb_sunspec_value *v)
+{
+	return v->field->offset + (v->field->repeats ? v->block * v->model->length : 0);
+}
+
+static struct gw_value decode(const struct mb_sunspec_value *v, enum mb_type type, const uint8_t *data)
+{
+	struct mb_form f = { .type = type };
+
+	return mb_decode(&f, data, mb_sunspec_offset(v), NULL);
+}
+
+/* Not implemented: the accumulators say it with 0, but so does a new one that must be there. */
+static bool is_missing(const struct mb_sunspec_value *v, const uint8_t *data)
+{
+	enum mb_sunspec_type type = v->field->type;
+
+	if (type == MB_S_TEXT)
+		return !data[2 * (size_t)mb_sunspec_offset(v)];
+	if (type == MB_S_F32)
+		return !isfinite(decode(v, MB_F32, data).f);
+	if ((type == MB_S_ACC32 || type == MB_S_ACC64) && v->field->mandatory)
+		return false;
+	return kinds[type].can_miss && decode(v, kinds[type].type, data).u == kinds[type].missing;
+}
+
+bool mb_sunspec_has(const struct mb_sunspec_value *v, const uint8_t *data)
+{
+	return mb_sunspec_offset(v) + v->field->registers <= v->at->length + 2U && !is_missing(v, data);
+}
+
+const struct mb_sunspec_field *mb_sunspec_scale(const struct mb_sunspec_value *v)
+{
+	for (size_t i = 0; v->field->scale[0] && i < v->model->nfields; i++)
+		if (!strcmp(v->model->fields[i].name, v->field->scale))
+			return &v->model->fields[i];
+	return NULL;
+}
+
+bool mb_sunspec_power(const struct mb_sunspec_value *v, const uint8_t *data, int *power)
+{
+	struct mb_sunspec_value s = *v;
+
+	s.field = mb_sunspec_scale(v);
+	*power = s.field ? 0 : atoi(v->field->scale);
+	if (!s.field)
+		return true;
+	if (!mb_sunspec_has(&s, data))
+		return false;
+	*power = (int16_t)decode(&s, MB_U16, data).u;
+	return *power >= -10 && *power <= 10;
+}
+
+static void text_of(const uint8_t *bytes, size_t n, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < n && bytes[i] && used + 1 < size; i++)
+		buf[used++] = (char)(bytes[i] < 0x80 && isprint(bytes[i]) ? bytes[i] : '?');
+	while (used && buf[used - 1] == ' ')
+		used--;
+	buf[used] = '\0';
+}
+
+const char *mb_sunspec_text(const struct mb_sunspec_value *v, const uint8_t *data, char *buf,
+			    size_t size)
+{
+	static const enum mb_type as_signed[MB_S_TYPES] = { [MB_S_I16] = MB_I16, [MB_S_I32] = MB_I32,
+							    [MB_S_SCALE] = MB_I16 };
+	enum mb_type type = as_signed[v->field->type] ? as_signed[v->field->type]
+						       : kinds[v->field->type].type;
+	struct gw_value raw;
+	double d;
+	int power;
+
+	if (v->field->type == MB_S_TEXT) {
+		text_of(data + 2 * (size_t)mb_sunspec_offset(v), 2U * v->field->registers, buf, size);
+		return buf;
+	}
+	raw = decode(v, type, data);
+	if (!mb_sunspec_power(v, data, &power)) {
+		snprintf(buf, size, "- (no scale factor)");
+		return buf;
+	}
+	if (v->field->type == MB_S_BITS16 || v->field->type == MB_S_BITS32) {
+		snprintf(buf, size, "0x%llx", (unsigned long long)raw.u);
+		return buf;
+	}
+	d = raw.kind == GW_I64 ? (double)raw.i : raw.kind == GW_U64 ? (double)raw.u : raw.f;
+	/* Dividing rounds once: 2301 / 10 is 230.1. */
+	d = power < 0 ? d / pow(10, -power) : d * pow(10, power);
+	snprintf(buf, size, "%.*g", raw.kind == GW_F32 ? 7 : 15, d);
+	return buf;
+}
