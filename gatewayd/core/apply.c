@@ -136,22 +136,24 @@ static struct gw_sink *sink_named(const struct gw_daemon *d, const char *name)
 static void mark(struct gw_apply *a, struct gw_candidate *c)
 {
 	struct gw_daemon *d = a->d;
+	struct gw_sink *sink = c->instance->sink ? sink_named(d, c->instance->name) : NULL;
+	struct gw_source *source = c->instance->sink ? NULL : source_named(d, c->instance->name);
 
-	if (c->instance->sink) {
-		struct gw_sink *s = sink_named(d, c->instance->name);
-
-		if (s && same(&s->instance, c->instance))
-			s->stays = true;
-		else
-			a->sinks[a->nsinks++] = new_sink(d, c);
-	} else {
-		struct gw_source *s = source_named(d, c->instance->name);
-
-		if (s && same(&s->instance, c->instance))
-			s->stays = true;
-		else
-			a->sources[a->nsources++] = new_source(d, c);
+	c->changed = false;
+	a->staying += sink || source; /* of that name, changed or not */
+	if (sink && same(&sink->instance, c->instance)) {
+		sink->stays = true;
+		return;
 	}
+	if (source && same(&source->instance, c->instance)) {
+		source->stays = true;
+		return;
+	}
+	c->changed = true;
+	if (c->instance->sink)
+		a->sinks[a->nsinks++] = new_sink(d, c);
+	else
+		a->sources[a->nsources++] = new_source(d, c);
 }
 
 /* ---- registration ---- */
@@ -518,6 +520,7 @@ void gw_apply_plan(struct gw_daemon *d, struct gw_plan *p, gw_apply_fn *then)
 		d->sinks[i]->stays = false;
 	for (size_t i = 0; i < p->ncandidates; i++)
 		mark(a, &p->candidates[i]);
+	p->removed = d->nsources + d->nsinks - a->staying;
 	mark_removed(a, true);
 	fill_registration(a);
 	gw_store_register(d->store, a->devices, a->ndevices, a->sink_regs, a->nsink_regs, registered, a);

@@ -22,6 +22,7 @@ struct gw_apply {
 	size_t ndevices;
 	struct gw_sink_registration *sink_regs; /* of `sinks`, then of those that stay */
 	size_t nsink_regs;
+	size_t staying; /* names that run now and are in the plan */
 	uint64_t *first_seqs; /* by device number, while recovering */
 	uint64_t *next_seqs;  /* the same: numbers below are committed */
 	size_t nfirst_seqs, nnext_seqs, from_ring;

@@ -299,6 +299,16 @@ static void add_line(void *arg, const char *line)
 	json_array_append_new(arg, json_string(line));
 }
 
+static json_t *changed_names(const struct gw_plan *p, bool sinks)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < p->ncandidates; i++)
+		if (p->candidates[i].changed && p->candidates[i].instance->sink == sinks)
+			json_array_append_new(names, json_string(p->candidates[i].instance->name));
+	return names;
+}
+
 static void reloaded(void *arg, const struct gw_plan *p)
 {
 	struct gw_daemon *d = arg;
@@ -312,7 +322,9 @@ static void reloaded(void *arg, const struct gw_plan *p)
 		return;
 	}
 	d->control->reloading = NULL;
-	gw_client_answer(c, json_pack("{s:o}", "problems", problems));
+	gw_client_answer(c, json_pack("{s:o, s:{s:o, s:o, s:I}}", "problems", problems, "changed", "sources",
+				      changed_names(p, false), "sinks", changed_names(p, true), "removed",
+				      (json_int_t)p->removed));
 }
 
 static void reload(struct gw_client *c, const char *const *args, size_t nargs)

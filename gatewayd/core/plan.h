@@ -36,6 +36,7 @@ struct gw_candidate {
 	size_t ndevices, capacity;
 	struct gw_device **built; /* ndevices; when there is no problem.  Whoever takes one sets it NULL. */
 	bool answered;
+	bool changed; /* found by a reload: new, or not what runs under that name */
 };
 
 struct gw_plan {
@@ -46,6 +47,7 @@ struct gw_plan {
 	void (*done)(void *arg, struct gw_plan *p); /* settings->problems.count tells how it went */
 	void *arg;
 	bool told;
+	size_t removed; /* found by a reload: sources and sinks that are not in it */
 	int64_t horizon_s; /* an outage that the buffer holds; 0: nothing is polled */
 };
 
