@@ -219,10 +219,10 @@ struct mb_frame mb_rtu_parse(struct mb_rtu *r, const uint8_t *bytes, size_t n,
 		}
 		want = q ? promised(bytes + at, n - at, q) : 0;
 		if (want > n - at)
-			return f;
+			break;
 		r->garbled |= want > 0;
 	}
-	/* A frame is never longer, so these are the beginning of none. */
+	/* A frame is never longer, so what lies before is the beginning of none. */
 	if (n > MB_RTU_MAX) {
 		f.verdict = MB_OTHER;
 		f.size = n - MB_RTU_MAX;

@@ -4,7 +4,8 @@
  * The input is a request (transaction, unit, function, address, count: 8 bytes),
  * then the form of a value (3 bytes), then what the device sent.  The stream is
  * taken frame by frame as a line does, and every value of a good answer is
- * decoded from a copy of exact size, so that a step over its end is seen.
+ * decoded from a copy of exact size, so that a step over its end is seen.  Then
+ * the same bytes come over a serial line, in pieces.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "plugins/modbus/decode.h"
 #include "plugins/modbus/frame.h"
+#include "plugins/modbus/rtu.h"
 
 enum { SETUP = 11 };
 
@@ -86,6 +88,42 @@ static size_t take(const uint8_t *bytes, size_t n, const struct mb_query *q, con
 	return frame.size;
 }
 
+/* One frame of a serial line; returns the bytes it takes, 0 when more are needed. */
+static size_t take_rtu(struct mb_rtu *r, const uint8_t *bytes, size_t n, const struct mb_query *q,
+		       const struct mb_form *f)
+{
+	struct mb_frame frame = mb_rtu_parse(r, bytes, n, q);
+
+	demand(frame.verdict != MB_WRONG && frame.size <= n);
+	demand(frame.verdict != MB_PARTIAL || (!frame.size && n <= MB_RTU_MAX));
+	if (frame.verdict == MB_DATA) {
+		demand(frame.data >= bytes && frame.data + mb_answer_size(q) + 2 <= bytes + frame.size);
+		decode_all(f, q, frame.data);
+	}
+	demand(frame.verdict == MB_PARTIAL || frame.size > 0);
+	return frame.size;
+}
+
+/* The line keeps what may become a frame and adds what comes, at most a chunk a time. */
+static void listen_rtu(const uint8_t *data, size_t size, const struct mb_query *q, const struct mb_form *f)
+{
+	struct mb_rtu r = { 0 };
+	uint8_t buf[1024];
+	size_t fill = 0, used;
+
+	for (size_t n; size > 0; data += n, size -= n) {
+		n = 1 + data[0] * 2U;
+		n = n < size ? n : size;
+		memcpy(buf + fill, data, n);
+		fill += n;
+		while (fill && (used = take_rtu(&r, buf, fill, q, f))) {
+			fill -= used;
+			memmove(buf, buf + used, fill);
+		}
+		mb_rtu_parse(&r, buf, fill, NULL);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mb_query q;
@@ -96,6 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	q = query_of(data);
 	f = form_of(data + 8, &q);
+	listen_rtu(data + SETUP, size - SETUP, &q, &f);
 	for (data += SETUP, size -= SETUP; size > 0; data += used, size -= used) {
 		used = take(data, size, &q, &f);
 		if (!used)

@@ -421,6 +421,40 @@ static void the_unit_pause_is_kept_when_the_unit_changes(void **state)
 	close_plant(&p);
 }
 
+/* ---- the parser alone ---- */
+
+static void noise_without_end_leaves_room_for_an_answer(void **state)
+{
+	static const struct mb_query q = { .transaction = 1, .unit = 7, .function = 3, .count = 2 };
+	static const uint8_t begins[] = { 7, 3, 4 };
+	struct mb_rtu r = { 0 };
+	uint8_t bytes[700];
+	struct mb_frame f;
+
+	(void)state;
+	memset(bytes, 0xff, sizeof(bytes));
+	memcpy(bytes + sizeof(bytes) - sizeof(begins), begins, sizeof(begins));
+	f = mb_rtu_parse(&r, bytes, sizeof(bytes), &q);
+	assert_int_equal(f.verdict, MB_OTHER);
+	assert_int_equal(f.size, sizeof(bytes) - MB_RTU_MAX);
+	f = mb_rtu_parse(&r, bytes + f.size, MB_RTU_MAX, &q);
+	assert_int_equal(f.verdict, MB_PARTIAL);
+	assert_true(r.noise);
+}
+
+static void a_request_is_that_of_the_standard(void **state)
+{
+	static const struct mb_query q = { .transaction = 9, .unit = 0x11, .function = 3, .address = 0x6b,
+					   .count = 3 };
+	/* read 40108 to 40110 of unit 17, the usual example, with its CRC */
+	static const uint8_t want[] = { 0x11, 3, 0, 0x6b, 0, 3, 0x76, 0x87 };
+	uint8_t frame[MB_RTU_MAX];
+
+	(void)state;
+	assert_int_equal(mb_rtu_build(frame, &q), sizeof(want));
+	assert_memory_equal(frame, want, sizeof(want));
+}
+
 /* ---- ports ---- */
 
 struct port_told {
@@ -542,6 +576,8 @@ int main(void)
 		cmocka_unit_test(a_late_answer_is_no_fault_of_the_neighbour),
 		cmocka_unit_test(a_dead_unit_is_passed_by_and_its_neighbours_go_on),
 		cmocka_unit_test(the_unit_pause_is_kept_when_the_unit_changes),
+		cmocka_unit_test(noise_without_end_leaves_room_for_an_answer),
+		cmocka_unit_test(a_request_is_that_of_the_standard),
 		cmocka_unit_test(a_port_that_cannot_be_opened_says_what_to_do),
 		cmocka_unit_test(a_port_that_is_not_permitted_names_the_group),
 		cmocka_unit_test(a_port_that_is_unplugged_is_no_connection_and_no_busy_loop),
