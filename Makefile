@@ -93,6 +93,8 @@ tests: $(TESTS)
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LIBS_modbus := $(B)/libmodbus.a
 FUZZ_LIBS_control := $(B)/libcore.a
+FUZZ_LIBS_profile := $(B)/libcore.a
+FUZZ_LIBS_record := $(B)/libmodbus.a
 FUZZ_LINK := $(LIBS_core) $(LIBS_modbus) $(LIBS_base)
 define fuzz
 $(B)/fuzz/$(1): $(B)/obj/tests/fuzz/fuzz_$(1).o $(B)/obj/tests/fuzz/replay.o $(FUZZ_LIBS_$(1)) $(B)/libbase.a

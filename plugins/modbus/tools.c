@@ -38,6 +38,7 @@ const struct mb_common mb_common_default = { .unit_id = 1, .timeout_ms = 1000, .
 
 /* ---- help and complaints ---- */
 
+__attribute__((format(printf, 2, 0)))
 static void say(const struct mb_tool_spec *spec, const char *fmt, va_list ap)
 {
 	fprintf(stderr, "modbus %s: ", spec->name);
