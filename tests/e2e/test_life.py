@@ -146,6 +146,7 @@ class Reloads(unittest.TestCase):
             return
         code, text = w.ctl("reload", check=False)
         self.assertEqual(code, 0, text)
+        return json.loads(text)["changed"]
 
     def test_a_reload_changes_one_source_and_never_touches_the_other(self):
         for how in ("SIGHUP", "gatewayctl reload"):
@@ -155,7 +156,9 @@ class Reloads(unittest.TestCase):
                 pid = w.plugin_pid("right")
                 points = w.config["sources"]["left"]["devices"]["bench-1"]["points"]
                 points["again"] = {"address": 5, "title": "Lần nữa"}
-                self.reload(w, how)
+                changed = self.reload(w, how)
+                if changed:
+                    self.assertEqual(changed, {"sources": ["left"], "sinks": [], "removed": 0})
                 wait_until(lambda: any("again" in r["values"] for r in w.ledger("bench-1").readings.values()),
                            15, "the new point")
                 wait_until(lambda: "again" in w.subscriber.last(w.topic("bench-1", "directory"))["points"],
