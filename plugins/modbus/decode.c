@@ -17,7 +17,8 @@ static const struct {
 	[MB_I16] = { GW_I64, 1, 16, true },     [MB_U32] = { GW_U64, 2, 32, false },
 	[MB_I32] = { GW_I64, 2, 32, true },     [MB_U64] = { GW_U64, 4, 64, false },
 	[MB_I64] = { GW_I64, 4, 64, true },     [MB_F32] = { GW_F32, 2, 0, true },
-	[MB_F64] = { GW_F64, 4, 0, true },      [MB_STRING] = { GW_TEXT, 0, 0, false },
+	[MB_F64] = { GW_F64, 4, 0, true },      [MB_BCD16] = { GW_U64, 1, 0, false },
+	[MB_BCD32] = { GW_U64, 2, 0, false },   [MB_STRING] = { GW_TEXT, 0, 0, false },
 };
 
 unsigned mb_form_width(const struct mb_form *f)
@@ -44,6 +45,37 @@ unsigned mb_type_integer_bits(enum mb_type type)
 	return types[type].integer_bits;
 }
 
+bool mb_type_is_signed(enum mb_type type)
+{
+	return types[type].is_signed;
+}
+
+bool mb_type_is_bcd(enum mb_type type)
+{
+	return type == MB_BCD16 || type == MB_BCD32;
+}
+
+bool mb_from_bcd(uint64_t pattern, uint64_t *v)
+{
+	*v = 0;
+	for (int shift = 28; shift >= 0; shift -= 4) {
+		unsigned digit = pattern >> shift & 15;
+
+		if (digit > 9)
+			return false;
+		*v = *v * 10 + digit;
+	}
+	return pattern >> 32 == 0;
+}
+
+bool mb_to_bcd(uint64_t v, uint64_t *pattern)
+{
+	*pattern = 0;
+	for (unsigned shift = 0; shift < 32; shift += 4, v /= 10)
+		*pattern |= v % 10 << shift;
+	return v == 0;
+}
+
 static uint16_t reg(const struct mb_form *f, const uint8_t *p)
 {
 	unsigned high = p[f->byte_little], low = p[!f->byte_little];
@@ -68,14 +100,19 @@ static int64_t sign_extend(uint64_t v, unsigned bits)
 	return (int64_t)((v ^ top) - top);
 }
 
+/* What is compared with f->none: the registers, or the bits that are taken out of them. */
+static uint64_t pattern(const struct mb_form *f, const uint8_t *p)
+{
+	uint64_t v = join(f, p, types[f->type].registers) >> f->start;
+
+	return f->length && f->length < 64 ? v & ((UINT64_C(1) << f->length) - 1) : v;
+}
+
 static struct gw_value integer(const struct mb_form *f, const uint8_t *p)
 {
-	uint64_t v = join(f, p, types[f->type].registers);
+	uint64_t v = pattern(f, p);
 	unsigned bits = f->length ? f->length : types[f->type].integer_bits;
 
-	v >>= f->start;
-	if (bits < 64)
-		v &= (UINT64_C(1) << bits) - 1;
 	if (mb_form_kind(f) == GW_BOOL)
 		return (struct gw_value){ .kind = GW_BOOL, .b = v != 0 };
 	if (types[f->type].is_signed)
@@ -104,6 +141,28 @@ static struct gw_value float64(const struct mb_form *f, const uint8_t *p)
 	return v;
 }
 
+static struct gw_value not_available(void)
+{
+	return (struct gw_value){ .kind = GW_NONE, .reason = GW_NOT_AVAILABLE };
+}
+
+static struct gw_value bcd(const struct mb_form *f, const uint8_t *p)
+{
+	struct gw_value v = { .kind = GW_U64 };
+
+	return mb_from_bcd(pattern(f, p), &v.u) ? v : not_available();
+}
+
+static bool means_none(const struct mb_form *f, const uint8_t *p)
+{
+	uint64_t v = f->nnone ? pattern(f, p) : 0;
+
+	for (unsigned i = 0; i < f->nnone; i++)
+		if (f->none[i] == v)
+			return true;
+	return false;
+}
+
 static struct gw_value string(const struct mb_form *f, const uint8_t *p, char *text)
 {
 	unsigned n = f->registers;
@@ -124,11 +183,15 @@ struct gw_value mb_decode(const struct mb_form *f, const uint8_t *data, unsigned
 
 	if (f->single)
 		return (struct gw_value){ .kind = GW_BOOL, .b = data[offset / 8] >> offset % 8 & 1 };
+	if (means_none(f, p))
+		return not_available();
 	if (f->type == MB_F32)
 		return float32(f, p);
 	if (f->type == MB_F64)
 		return float64(f, p);
 	if (f->type == MB_STRING)
 		return string(f, p, text);
+	if (mb_type_is_bcd(f->type))
+		return bcd(f, p);
 	return integer(f, p);
 }

@@ -22,6 +22,8 @@ struct mb_form {
 	uint8_t start, length; /* bits to take out; length 0: all of it */
 	bool flag;             /* those bits as a bool */
 	uint16_t registers;    /* MB_STRING: its length */
+	const uint64_t *none;  /* patterns that mean "no value" (novalue.h) */
+	uint8_t nnone;
 };
 
 /* Registers (or, when single, bits) the value takes. */
@@ -30,12 +32,18 @@ unsigned mb_form_width(const struct mb_form *f);
 enum gw_kind mb_form_kind(const struct mb_form *f);
 unsigned mb_form_bits(const struct mb_form *f);
 
-/* Bits an integer type has; 0 for the others. */
+/* Bits an integer type has, from which bits can be taken; 0 for the others. */
 unsigned mb_type_integer_bits(enum mb_type type);
+bool mb_type_is_signed(enum mb_type type);
+bool mb_type_is_bcd(enum mb_type type);
+/* A number as BCD digits; false: a digit above 9, or more than 8 of them. */
+bool mb_from_bcd(uint64_t pattern, uint64_t *v);
+bool mb_to_bcd(uint64_t v, uint64_t *pattern);
 
 /*
  * The value at register (or bit) `offset` of the answer `data`, which is long
- * enough: frame.h and plan.h saw to that.  A float may be NaN or infinite.
+ * enough: frame.h and plan.h saw to that.  A float may be NaN or infinite.  A pattern
+ * of f->none, and BCD with a digit above 9, is GW_NONE with GW_NOT_AVAILABLE.
  * Text is written to `text`, 2 * MB_REGISTERS_MAX bytes of the caller's.
  */
 struct gw_value mb_decode(const struct mb_form *f, const uint8_t *data, unsigned offset,

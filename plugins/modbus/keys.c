@@ -2,8 +2,9 @@
 
 const char *const mb_table_names[] = { "coil", "discrete", "input", "holding", NULL };
 const char *const mb_type_names[] = { "bool", "u16", "i16", "u32", "i32",    "u64",
-				      "i64",  "f32", "f64", "string", NULL };
+				      "i64",  "f32", "f64", "bcd16", "bcd32", "string", NULL };
 static const char *const orders[] = { "big", "little", NULL };
+static const char *const counter_bits[] = { "16", "32", "64", NULL };
 
 enum { SECOND = 1000, TIMEOUT_MAX = 300 * SECOND, PAUSE_MAX = 60 * SECOND, RETRIES_MAX = 10 };
 
@@ -155,6 +156,15 @@ static const struct gw_key bits_keys[] = {
 static const struct gw_table bits_table =
 	GW_TABLE("bits", struct mb_bits_keys, bits_keys, "A field of bits inside a value.");
 
+static const struct gw_key counter_keys[] = {
+	{ .name = "bits", .type = GW_T_CHOICE, .flags = GW_RELOAD | GW_REQUIRED,
+	  .help = "Where the device's counter begins again: at 2 to the power of it.",
+	  .example = "32", .choices = counter_bits,
+	  .offset = offsetof(struct mb_counter_keys, bits) },
+};
+static const struct gw_table counter_table =
+	GW_TABLE("counter", struct mb_counter_keys, counter_keys, "A counter of the device.");
+
 static const struct gw_key point_keys[] = {
 	{ .name = "address", .type = GW_T_INT, .flags = GW_RELOAD,
 	  .help = "Protocol address of the first register or bit, from 0; or use `reference`.",
@@ -186,6 +196,22 @@ static const struct gw_key point_keys[] = {
 	{ .name = "unconfirmed", .type = GW_T_BOOL, .flags = GW_RELOAD, .fallback = "false",
 	  .help = "Of a profile's point: no second source confirms it; compare it with the device.",
 	  .offset = offsetof(struct mb_point_keys, unconfirmed) },
+	{ .name = "no_value", .type = GW_T_NODE, .flags = GW_RELOAD,
+	  .help = "Raw values that mean \"no value\": decimal, or as bits with 0x.",
+	  .example = "[0x7FFF]", .offset = offsetof(struct mb_point_keys, no_value) },
+	{ .name = "scale_from", .type = GW_T_NAME, .flags = GW_RELOAD,
+	  .help = "Point of the same device and interval that holds the power of ten to multiply with "
+		  "(SunSpec's scale factors).", .example = "level_sf",
+	  .offset = offsetof(struct mb_point_keys, scale_from) },
+	{ .name = "counter", .type = GW_T_SECTION, .flags = GW_RELOAD,
+	  .help = "Publish a total that survives rollover and reset of the device's counter and restarts.",
+	  .example = "{bits: 32}", .offset = offsetof(struct mb_point_keys, counter),
+	  .table = &counter_table },
+	{ .name = "write_function", .type = GW_T_INT, .flags = GW_RELOAD,
+	  .help = "Function code that writes the point: 5 or 15 for a coil, 6 or 16 for registers; "
+		  "without it 5, 6, and 16 for more than one register.",
+	  .example = "6", .min = 5, .max = 16,
+	  .offset = offsetof(struct mb_point_keys, write_function) },
 };
 
 const struct gw_table mb_source_table =

@@ -23,6 +23,8 @@ enum mb_type {
 	MB_I64,
 	MB_F32,
 	MB_F64,
+	MB_BCD16,
+	MB_BCD32,
 	MB_STRING,
 };
 
@@ -63,6 +65,10 @@ struct mb_bits_keys {
 	int64_t start, length;
 };
 
+struct mb_counter_keys {
+	int bits; /* index of 16, 32, 64 */
+};
+
 struct mb_point_keys {
 	int64_t address;
 	const char *reference;
@@ -70,6 +76,10 @@ struct mb_point_keys {
 	int64_t bit, length;
 	struct mb_bits_keys bits;
 	bool unconfirmed; /* for people */
+	const struct gw_node *no_value; /* raw values: novalue.h */
+	const char *scale_from;
+	struct mb_counter_keys counter;
+	int64_t write_function; /* 0: by the point's place */
 };
 
 extern const struct gw_table mb_source_table, mb_device_table, mb_point_table;

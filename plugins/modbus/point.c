@@ -161,6 +161,161 @@ static void read_bits(const struct reading *r)
 	r->out->form.flag = bit;
 }
 
+/* ---- special values, counters, scale factors ---- */
+
+static void add_no_value(const struct reading *r, const struct gw_node *n)
+{
+	struct gw_err err;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s.no_value", r->path);
+	if (n->kind != GW_NODE_SCALAR)
+		gw_problem(r->to, &n->place, path, "takes raw values, for example [0x7FFF]");
+	else if (r->out->nnone == MB_NO_VALUES_MAX)
+		gw_problem(r->to, &n->place, path, "has more than %d values", MB_NO_VALUES_MAX);
+	else if (mb_no_value(&r->out->form, n->text, &r->out->none[r->out->nnone], &err))
+		gw_problem(r->to, &n->place, path, "%s", err.msg);
+	else
+		r->out->nnone++;
+}
+
+static void read_no_value(const struct reading *r)
+{
+	const struct gw_node *n = gw_node_get(r->node, "no_value");
+	enum mb_type type = r->out->form.type;
+
+	if (!given(r, "no_value"))
+		return;
+	if (r->out->form.flag || type == MB_BOOL || type == MB_STRING)
+		problem(r, "no_value", "a %s has no raw value to spare", r->out->form.flag ? "bit" : mb_type_names[type]);
+	else if (n->kind != GW_NODE_LIST)
+		add_no_value(r, n);
+	else
+		for (const struct gw_node *c = n->first; c; c = c->next)
+			add_no_value(r, c);
+}
+
+static bool is_plain_integer(const struct reading *r)
+{
+	const struct mb_form *f = &r->out->form;
+
+	return f->type != MB_BOOL && mb_type_integer_bits(f->type) && !f->flag;
+}
+
+static void read_counter(const struct reading *r)
+{
+	static const uint8_t bits[] = { 16, 32, 64 };
+	const struct mb_form *f = &r->out->form;
+	unsigned n = bits[r->keys->counter.bits];
+
+	if (!given(r, "counter"))
+		return;
+	if (!is_plain_integer(r) || mb_type_is_signed(f->type) || f->length)
+		problem(r, "counter", "counts in whole numbers without a sign; allowed types: u16 u32 u64");
+	else if (n > mb_type_integer_bits(f->type))
+		problem(r, "counter", "begins again at %u bits, but a %s has %u", n, mb_type_names[f->type],
+			mb_type_integer_bits(f->type));
+	else
+		r->out->counter_bits = n;
+}
+
+static void read_scale_from(const struct reading *r)
+{
+	if (!given(r, "scale_from"))
+		return;
+	if (given(r, "counter"))
+		problem(r, "scale_from", "a counter's total cannot follow a factor that may change; use `scale`");
+	else if (!is_plain_integer(r))
+		problem(r, "scale_from", "scales whole numbers; allowed types: u16 i16 u32 i32 u64 i64");
+	else
+		r->out->scale_from = r->keys->scale_from;
+}
+
+/* ---- writing ---- */
+
+static bool is_writable(const struct reading *r)
+{
+	const struct gw_node *n = gw_node_get(r->node, "writable");
+
+	return n && n->kind == GW_NODE_SCALAR && strcmp(n->text, "true") == 0;
+}
+
+/* Why it cannot be written, or NULL. */
+static const char *unwritable(const struct reading *r)
+{
+	const struct mb_point *p = r->out;
+
+	if (p->span.table == MB_INPUT || p->span.table == MB_DISCRETE)
+		return "the device lets nobody write there; only coils and holding registers can be written";
+	if (p->form.length)
+		return "writing some bits would overwrite the others of the register; write the whole register";
+	if (p->counter_bits)
+		return "a counter's total cannot be written";
+	if (p->scale_from)
+		return "a value with `scale_from` cannot be written, as its factor may change; use `scale`";
+	return NULL;
+}
+
+static uint8_t usual_function(const struct mb_point *p)
+{
+	if (p->form.single)
+		return 5;
+	return mb_form_width(&p->form) == 1 ? 6 : 16;
+}
+
+static void take_function(const struct reading *r, int64_t function)
+{
+	bool single = r->out->form.single;
+	unsigned width = mb_form_width(&r->out->form);
+
+	if (single && function != 5 && function != 15)
+		problem(r, "write_function", "a coil is written with 5 or 15");
+	else if (!single && function != 6 && function != 16)
+		problem(r, "write_function", "registers are written with 6 or 16");
+	else if (function == 6 && width != 1)
+		problem(r, "write_function", "6 writes one register, this value takes %u; use 16", width);
+	else
+		r->out->write_function = (uint8_t)function;
+}
+
+static void read_writable(const struct reading *r)
+{
+	const char *why = unwritable(r);
+
+	if (!is_writable(r) && given(r, "write_function"))
+		problem(r, "write_function", "has a meaning only with `writable: true`");
+	if (!is_writable(r))
+		return;
+	if (why)
+		problem(r, "writable", "%s", why);
+	else
+		take_function(r, given(r, "write_function") ? r->keys->write_function : usual_function(r->out));
+}
+
+struct mb_form mb_point_form(const struct mb_point *p, struct gw_arena *arena)
+{
+	struct mb_form f = p->form;
+	uint64_t *none;
+
+	if (!p->nnone)
+		return f;
+	none = gw_arena_alloc(arena, p->nnone * sizeof(*none));
+	memcpy(none, p->none, p->nnone * sizeof(*none));
+	f.none = none;
+	f.nnone = (uint8_t)p->nnone;
+	return f;
+}
+
+enum gw_kind mb_point_kind(const struct mb_point *p)
+{
+	return p->scale_from ? GW_F64 : mb_form_kind(&p->form);
+}
+
+unsigned mb_point_bits(const struct mb_point *p)
+{
+	return p->scale_from || p->counter_bits ? 64 : mb_form_bits(&p->form);
+}
+
 static void check_extent(const struct reading *r)
 {
 	struct mb_span *span = &r->out->span;
@@ -181,7 +336,8 @@ void mb_point_read(const struct mb_point_keys *keys, const struct gw_node *node,
 		   const struct mb_limits *limits, struct mb_point *out, struct gw_problems *to)
 {
 	static void (*const steps[])(const struct reading *) = {
-		read_place, read_type, read_length, read_bits, check_extent,
+		read_place, read_type, read_length, read_bits, check_extent, read_no_value,
+		read_counter, read_scale_from, read_writable,
 	};
 	struct reading r = { keys, node, path, out, limits, to };
 	unsigned before = to->count;

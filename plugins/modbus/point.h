@@ -6,12 +6,25 @@
 #define MODBUS_POINT_H
 
 #include "plugins/modbus/decode.h"
+#include "plugins/modbus/novalue.h"
 #include "plugins/modbus/plan.h"
 
 struct mb_point {
 	struct mb_span span;
-	struct mb_form form;
+	struct mb_form form; /* without `none`: mb_point_form() */
+	uint64_t none[MB_NO_VALUES_MAX];
+	unsigned nnone;
+	unsigned counter_bits;   /* 0: no counter */
+	const char *scale_from;  /* NULL: none */
+	uint8_t write_function;  /* 0: not writable */
 };
+
+/* The form with a copy of its special values that belongs to the arena. */
+struct mb_form mb_point_form(const struct mb_point *p, struct gw_arena *arena);
+
+/* What is published of it: a counter's total is a u64, a scaled value a double. */
+enum gw_kind mb_point_kind(const struct mb_point *p);
+unsigned mb_point_bits(const struct mb_point *p);
 
 /*
  * Every problem is reported at the key it lies in; `path` is the key path of the

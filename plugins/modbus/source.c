@@ -10,9 +10,12 @@
 #include <string.h>
 
 #include "plugins/modbus/connect.h"
+#include "plugins/modbus/factor.h"
 #include "plugins/modbus/learn.h"
 #include "plugins/modbus/point.h"
 #include "plugins/modbus/tool.h"
+
+enum { SAVE_US = 60 * 1000000, FIRST_SAVE_US = 5 * 1000000 };
 
 /* The plan for the points of one mask. */
 struct kept_plan {
@@ -33,6 +36,7 @@ struct device {
 	struct mb_learner *learner;
 	unsigned remembered; /* generation of what was learned that the core keeps */
 	struct mb_form *forms;
+	struct mb_derive *derive; /* counters and scaled values; NULL: it has none */
 	struct mb_span *spans;
 	const int64_t *interval_ms; /* of each point */
 	unsigned npoints;
@@ -49,6 +53,7 @@ struct source {
 	int64_t probe_period_us;
 	struct device *devices;
 	size_t ndevices;
+	struct gw_watch *minute; /* to put totals */
 	bool stopping;
 };
 
@@ -57,14 +62,18 @@ struct asking {
 	struct mb_job job; /* first */
 	struct device *device;
 	unsigned point;
-	struct mb_request request;
+	struct mb_request requests[2]; /* it, and its scale factor */
+	struct gw_value got[2];
 	struct gw_question *question;
+	char text[2 * MB_REGISTERS_MAX];
 };
 
 /* ---- answers ---- */
 
-static void put(struct gw_cycle *c, unsigned point, const struct gw_value *v)
+static void put(void *cycle, unsigned point, const struct gw_value *v)
 {
+	struct gw_cycle *c = cycle;
+
 	switch (v->kind) {
 	case GW_BOOL:
 		gw_cycle_bool(c, point, v->b);
@@ -85,10 +94,19 @@ static void put(struct gw_cycle *c, unsigned point, const struct gw_value *v)
 		gw_cycle_text(c, point, v->text, v->length);
 		break;
 	case GW_NONE:
+		gw_cycle_fail(c, point, v->reason);
+		break;
 	case GW_ENUM:
 	case GW_KINDS:
 		abort(); /* decode.h gives none of them */
 	}
+}
+
+/* Now, or when the cycle ends. */
+static void give(struct device *d, unsigned point, struct gw_value *v)
+{
+	if (!d->derive || !mb_derive_take(d->derive, point, v))
+		put(d->cycle, point, v);
 }
 
 static void answered(struct mb_job *job, unsigned request, unsigned reason, const uint8_t *data)
@@ -104,15 +122,13 @@ static void answered(struct mb_job *job, unsigned request, unsigned reason, cons
 		gw_cycle_answered(d->cycle);
 	for (unsigned i = r->first; i < r->first + (unsigned)r->places; i++) {
 		const struct mb_place *at = &d->plan->places[i];
-		struct gw_value v;
+		struct gw_value v = { .kind = GW_NONE, .reason = (enum gw_reason)reason };
 
-		if (!data) {
-			if (!mb_learner_has(d->learner, at->point))
-				gw_cycle_fail(d->cycle, at->point, reason);
+		if (data)
+			v = mb_decode(&d->forms[at->point], data, at->offset, text);
+		else if (mb_learner_has(d->learner, at->point))
 			continue;
-		}
-		v = mb_decode(&d->forms[at->point], data, at->offset, text);
-		put(d->cycle, at->point, &v);
+		give(d, at->point, &v);
 	}
 }
 
@@ -159,6 +175,8 @@ static void recall(void *self, const char *key, const void *value, size_t size)
 	for (struct device *d = s->devices; d < s->devices + s->ndevices; d++) {
 		struct mb_learned *learned = mb_learner_learned(d->learner);
 
+		if (d->derive && mb_derive_remember(d->derive, key, value, size))
+			return;
 		if (strcmp(memory_key(d, own, sizeof(own)), key))
 			continue;
 		if (mb_learned_decode(learned, value, size, gw_now_us()))
@@ -193,6 +211,8 @@ static void cycle_done(struct mb_job *job)
 	}
 	remember(d);
 	count(d);
+	if (d->derive)
+		mb_derive_end(d->derive, put, cycle);
 	d->cycle = NULL;
 	gw_cycle_close(cycle, GW_TIMEOUT);
 }
@@ -242,11 +262,16 @@ static void cycle(void *self, struct gw_cycle *c)
 	size_t n;
 
 	d->cycle = c;
+	if (d->derive)
+		mb_derive_begin(d->derive);
 	due = gw_cycle_due(c, &n);
 	mb_learner_begin(d->learner, due, (unsigned)n);
 	plan = plan_for(d, gw_cycle_mask(c), due, (unsigned)n);
-	for (unsigned i = 0; i < plan->nskips; i++)
-		gw_cycle_fail(c, plan->skips[i].point, plan->skips[i].reason);
+	for (unsigned i = 0; i < plan->nskips; i++) {
+		struct gw_value v = { .kind = GW_NONE, .reason = (enum gw_reason)plan->skips[i].reason };
+
+		give(d, plan->skips[i].point, &v);
+	}
 	submit(d, plan);
 }
 
@@ -255,19 +280,24 @@ static void cycle(void *self, struct gw_cycle *c)
 static void ask_answered(struct mb_job *job, unsigned request, unsigned reason, const uint8_t *data)
 {
 	struct asking *a = (struct asking *)job;
-	struct gw_value v = { .kind = GW_NONE, .reason = (enum gw_reason)reason };
-	char text[2 * MB_REGISTERS_MAX];
+	struct device *d = a->device;
+	unsigned point = request ? mb_derive_factor(d->derive, a->point) : a->point;
 
-	(void)request;
+	a->got[request] = (struct gw_value){ .kind = GW_NONE, .reason = (enum gw_reason)reason };
 	if (data)
-		v = mb_decode(&a->device->forms[a->point], data, 0, text);
-	gw_answer_value(a->question, &v);
+		a->got[request] = mb_decode(&d->forms[point], data, 0, a->text);
 }
 
 static void ask_done(struct mb_job *job)
 {
 	struct asking *a = (struct asking *)job;
+	struct mb_derive *derive = a->device->derive;
 
+	if (job->count > 1)
+		a->got[0] = mb_scaled(&a->got[0], &a->got[1]);
+	else if (derive)
+		mb_derive_take(derive, a->point, &a->got[0]); /* a counter's total */
+	gw_answer_value(a->question, &a->got[0]);
 	a->device->asked += job->sent;
 	free(a);
 }
@@ -276,6 +306,7 @@ static void ask(void *self, unsigned device, unsigned point, struct gw_question 
 {
 	struct source *s = self;
 	struct device *d = &s->devices[device];
+	unsigned factor = d->derive ? mb_derive_factor(d->derive, point) : MB_NO_POINT;
 	struct asking *a = calloc(1, sizeof(*a));
 	struct gw_value none = { .kind = GW_NONE, .reason = GW_PLUGIN };
 
@@ -284,11 +315,15 @@ static void ask(void *self, unsigned device, unsigned point, struct gw_question 
 		return;
 	}
 	*a = (struct asking){
-		.job = { .manner = &d->manner, .requests = &a->request, .count = 1,
+		.job = { .manner = &d->manner, .requests = a->requests, .count = 1,
 			 .answer = ask_answered, .done = ask_done },
 		.device = d, .point = point, .question = q,
-		.request = mb_plan_single(&d->spans[point]),
+		.requests = { mb_plan_single(&d->spans[point]) },
 	};
+	if (factor != MB_NO_POINT) {
+		a->requests[1] = mb_plan_single(&d->spans[factor]);
+		a->job.count = 2;
+	}
 	mb_line_submit_first(d->connection->line, &a->job);
 }
 
@@ -296,28 +331,33 @@ static void ask(void *self, unsigned device, unsigned point, struct gw_question 
 
 static void read_points(struct device *d, const struct gw_device_config *c)
 {
+	struct mb_point *points = calloc(c->npoints + 1, sizeof(*points));
 	struct gw_plugin *plugin = d->source->plugin;
 	struct gw_arena *arena = gw_plugin_arena(plugin);
 	int64_t *interval_ms = gw_arena_alloc(arena, (c->npoints + 1) * sizeof(*interval_ms));
 
+	if (!points)
+		abort();
 	d->forms = gw_arena_alloc(arena, (c->npoints + 1) * sizeof(*d->forms));
 	d->spans = gw_arena_alloc(arena, (c->npoints + 1) * sizeof(*d->spans));
 	for (unsigned i = 0; i < c->npoints; i++) {
 		const struct gw_point_config *pc = &c->points[i];
-		struct mb_point p;
+		struct mb_point *p = &points[i];
 		char path[256];
 
 		snprintf(path, sizeof(path), "devices.%s.points.%s", c->name, pc->name);
-		mb_point_read(pc->own, pc->node, path, &d->limits, &p, gw_plugin_problems(plugin));
-		d->forms[i] = p.form;
-		d->spans[i] = p.span;
+		mb_point_read(pc->own, pc->node, path, &d->limits, p, gw_plugin_problems(plugin));
+		d->forms[i] = mb_point_form(p, arena);
+		d->spans[i] = p->span;
 		interval_ms[i] = pc->interval_ms;
-		gw_source_point(plugin, d->number, i, pc->name, mb_form_kind(&p.form),
-				mb_form_bits(&p.form), false, NULL, pc->interval_ms);
+		gw_source_point(plugin, d->number, i, pc->name, mb_point_kind(p), mb_point_bits(p), false,
+				NULL, pc->interval_ms);
 	}
 	d->interval_ms = interval_ms;
 	d->npoints = (unsigned)c->npoints;
 	d->learner = mb_learner_new(arena, d->spans, d->npoints, &d->limits, &d->rules);
+	d->derive = mb_derive_of(arena, c, points, gw_plugin_problems(plugin));
+	free(points);
 }
 
 static void configure_device(struct device *d, const struct gw_source_config *source,
@@ -386,12 +426,38 @@ static int configure(struct gw_plugin *p, const struct gw_source_config *c, void
 	return 0;
 }
 
+/* ---- memory ---- */
+
+static void put_state(void *plugin, const char *key, const void *value, size_t size)
+{
+	gw_state_put(plugin, key, value, size);
+}
+
+static void save(struct source *s)
+{
+	for (size_t i = 0; i < s->ndevices; i++)
+		if (s->devices[i].derive)
+			mb_derive_save(s->devices[i].derive, put_state, s->plugin);
+}
+
+static void on_minute(void *arg)
+{
+	struct source *s = arg;
+
+	save(s);
+	gw_timer_at(s->minute, gw_now_us() + SAVE_US);
+}
+
 /* ---- life ---- */
 
 static int start(void *self, struct gw_loop *loop, struct gw_err *err)
 {
 	struct source *s = self;
 
+	s->minute = gw_on_timer(loop, on_minute, s, err);
+	if (!s->minute)
+		return -1;
+	gw_timer_at(s->minute, gw_now_us() + FIRST_SAVE_US);
 	for (size_t i = 0; i < s->connections.count; i++) {
 		struct mb_connection *c = &s->connections.items[i];
 		struct mb_line_options o = { .loop = loop, .url = &c->url,
@@ -411,6 +477,9 @@ static void stop(void *self)
 	struct source *s = self;
 
 	s->stopping = true;
+	save(s);
+	gw_watch_stop(s->minute);
+	s->minute = NULL;
 	for (size_t i = 0; i < s->connections.count; i++) {
 		struct mb_connection *c = &s->connections.items[i];
 
