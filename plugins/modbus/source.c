@@ -44,6 +44,8 @@ struct device {
 	struct kept_plan *plans;
 	const struct mb_plan *plan; /* of the open cycle */
 	struct gw_cycle *cycle;     /* NULL: none is open */
+	bool heard;                 /* the device answered in this cycle */
+	uint8_t silence;            /* else why not */
 	uint64_t asked;             /* requests for questions */
 };
 
@@ -118,6 +120,10 @@ static void answered(struct mb_job *job, unsigned request, unsigned reason, cons
 	if (d->source->stopping)
 		return;
 	mb_learner_result(d->learner, d->plan, request, reason);
+	if (gw_reason_is_silence(reason))
+		d->silence = (uint8_t)reason;
+	else
+		d->heard = true;
 	if (data)
 		gw_cycle_answered(d->cycle);
 	for (unsigned i = r->first; i < r->first + (unsigned)r->places; i++) {
@@ -195,6 +201,16 @@ static void submit(struct device *d, const struct mb_plan *plan)
 	mb_line_submit(d->connection->line, &d->job);
 }
 
+/* Known holes say nothing of a device that is not there now. */
+static void fail_all(const struct device *d)
+{
+	size_t n;
+	const uint16_t *due = gw_cycle_due(d->cycle, &n);
+
+	for (size_t i = 0; i < n; i++)
+		gw_cycle_fail(d->cycle, due[i], d->silence);
+}
+
 static void cycle_done(struct mb_job *job)
 {
 	struct device *d = (struct device *)job;
@@ -213,6 +229,8 @@ static void cycle_done(struct mb_job *job)
 	count(d);
 	if (d->derive)
 		mb_derive_end(d->derive, put, cycle);
+	if (!d->heard)
+		fail_all(d);
 	d->cycle = NULL;
 	gw_cycle_close(cycle, GW_TIMEOUT);
 }
@@ -262,6 +280,7 @@ static void cycle(void *self, struct gw_cycle *c)
 	size_t n;
 
 	d->cycle = c;
+	d->heard = false;
 	if (d->derive)
 		mb_derive_begin(d->derive);
 	due = gw_cycle_due(c, &n);
