@@ -1,0 +1,239 @@
+"""The tools of the Modbus plugin, run as a field engineer runs them."""
+
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+import tty
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import Child, World, answers, free_port, program, wait_until  # noqa: E402
+
+SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "register_server.py")
+
+
+def modbus(*args, timeout=90):
+    r = subprocess.run([program("plugins/modbus"), *args], capture_output=True, text=True, timeout=timeout)
+    return r.returncode, r.stdout, r.stderr
+
+
+def words(fmt, *values):
+    data = struct.pack(">" + fmt, *values)
+    return list(struct.unpack(">%dH" % (len(data) // 2), data))
+
+
+def text(s, registers):
+    return words("%ds" % (2 * registers), s.encode())
+
+
+class Served(unittest.TestCase):
+    def serve(self, units):
+        """units: {unit: {holding address: value}}; returns the connection."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        port = free_port()
+        path = os.path.join(folder.name, "map.json")
+        with open(path, "w") as f:
+            json.dump({port: {u: {"holding": t, "input": t} for u, t in units.items()}}, f)
+        server = Child(["/usr/bin/python3", SERVER, path], os.path.join(folder.name, "log"))
+        self.addCleanup(server.kill)
+        wait_until(lambda: answers(port), what="the server answers")
+        self.folder = folder.name
+        return "tcp://127.0.0.1:%d" % port
+
+
+class Probe(Served):
+    def test_the_expected_value_is_found_in_its_order(self):
+        big, little = words("f", 230.1), words("f", 49.98)[::-1]
+        url = self.serve({1: dict(enumerate(big + little + [2301]))})
+        for address, count, expect, line in (
+                (0, 2, "230.1", "value: {address: 0, type: f32}"),
+                (2, 2, "49.98", "value: {address: 2, type: f32, word_order: little}"),
+                (4, 1, "230.1", "value: {address: 4, scale: 0.1}")):
+            code, out, _ = modbus("probe", url, "--address", str(address), "--count", str(count),
+                                  "--expect", expect)
+            self.assertEqual(code, 0)
+            first = out[out.index(expect + " IS"):].splitlines()[1]
+            self.assertTrue(first.startswith("yes") and first.endswith(line), first)
+
+    def test_mistakes_are_told(self):
+        url = self.serve({1: {0: 1}})
+        self.assertEqual(modbus("probe", url, "--address", "5", "--count", "1"), (
+            1, "", "modbus probe: exception 2, illegal data address: the device has nothing there\n"))
+        self.assertEqual(modbus("probe", url, "--unit-id", "9", "--count", "1", "--timeout", "100ms"), (
+            1, "", "modbus probe: no answer from unit 9 within 100ms\n"))
+        self.assertEqual(modbus("probe", url, "--count", "x"), (
+            2, "", "modbus probe: --count: 'x' is not a number from 1 to 2000\ntry: modbus probe --help\n"))
+        self.assertEqual(modbus("probe")[0], 2)
+        for tool in ("probe", "scan", "identify", "sunspec", "record", "replay"):
+            code, out, _ = modbus(tool, "--help")
+            self.assertEqual(code, 0)
+            self.assertTrue(out.startswith("Usage: modbus %s " % tool))
+
+
+class Units(Served):
+    def test_units_behind_a_connection_are_found(self):
+        code, out, _ = modbus("scan", self.serve({3: {0: 7}, 77: {9: 1}}))
+        self.assertEqual((code, out), (0, "UNIT  ANSWER\n   3  0x0007\n  77  exception 2\n"))
+
+    def test_a_device_says_what_it_is(self):
+        code, out, _ = modbus("identify", self.serve({1: {0: 0x5375, 1: 0x6e53, 2: 0xffff}}))
+        self.assertEqual(code, 0)
+        self.assertIn("SunSpec at address 0, models", out)
+
+
+class Bus:
+    """A serial bus on a pseudo-terminal: units answer at its speed and parity only, byte by byte."""
+
+    def __init__(self, baud, parity, units):
+        self.baud, self.parity, self.units = baud, parity, units
+        self.master, self.slave = pty.openpty()
+        tty.setraw(self.slave)
+        self.path = os.ttyname(self.slave)
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def fits(self):
+        t = termios.tcgetattr(self.slave)
+        # A pty drops PARENB; INPCK, which is set with it, stays.
+        parity = "none" if not t[0] & termios.INPCK else "odd" if t[2] & termios.PARODD else "even"
+        return t[5] == getattr(termios, "B%d" % self.baud) and parity == self.parity
+
+    def run(self):
+        buf = b""
+        while True:
+            buf += os.read(self.master, 256)
+            if not self.fits():
+                buf = b""
+            while len(buf) >= 8:
+                frame, buf = buf[:8], buf[8:]
+                if frame[0] in self.units and crc(frame[:6]) == frame[6:]:
+                    self.answer(frame[0])
+
+    def answer(self, unit):
+        time.sleep(0.01)
+        body = bytes((unit, 3, 2, 0, unit))
+        for byte in body + crc(body):
+            os.write(self.master, bytes((byte,)))
+            time.sleep(11 / self.baud)
+
+
+def crc(data):
+    c = 0xffff
+    for byte in data:
+        c ^= byte
+        for _ in range(8):
+            c = c >> 1 ^ (0xa001 if c & 1 else 0)
+    return bytes((c & 0xff, c >> 8))
+
+
+class Scan(unittest.TestCase):
+    def test_settings_and_units_of_a_serial_bus_are_found_within_a_minute(self):
+        for baud, parity, letter, units in ((19200, "even", "E", (3, 17, 200)), (115200, "odd", "O", (1,)),
+                                            (2400, "none", "N", (2, 5))):
+            bus = Bus(baud, parity, units)
+            begun = time.monotonic()
+            code, out, err = modbus("scan", "rtu:" + bus.path)
+            self.assertLess(time.monotonic() - begun, 60)
+            self.assertEqual(code, 0, err)
+            self.assertEqual(out.splitlines()[0], "%d baud, parity %s (8%s1)" % (baud, parity, letter))
+            self.assertEqual([int(n) for n in re.findall(r"(?m)^ *(\d+)  0x", out)], list(units))
+            self.assertIn("serial: {baud: %d, parity: %s, stop_bits: 1}" % (baud, parity), out)
+
+
+def chain():
+    """Models 1, 103, 120, 160, 203 with values; as {address: value} from 40000."""
+    none16, signed = 0xffff, 0x8000
+    common = text("Example", 16) + text("EX-1", 16) + text("", 8) + text("1.0", 8) + text("SN42", 16) + [1, 0]
+    inverter = [100, 33, 34, 35, 0xffff, none16, none16, none16, 2301, 2302, 2303, 0xffff, 5000, 0, 5001, 0xfffe,
+                signed, signed, signed, signed, signed, signed] + words("I", 1234567) + [0] + [none16, signed] * 2 + \
+               [signed, signed, 451, signed, signed, signed, 0xffff, 4, none16] + [0] * 4 + [0xffff] * 8
+    inverter += [0xffff] * (50 - len(inverter))
+    rating = [4, 100, 2] + [signed] * 23
+    tracker = [0xfffe, 0xffff, 0, 0] + [0, 0] + [2, 0]
+    for n, volts in ((1, 6001), (2, 6102)):
+        tracker += [n] + text("string %d" % n, 8) + [850, volts, 5100] + words("I", 4242) + words("I", 77) + \
+                   [35, 4] + [0, 0]
+    meter = [signed] * 105
+    meter[14], meter[15] = 4998, 0xfffe  # Hz and its scale factor
+    meter[16], meter[20] = 0xfc18, 0     # W = -1000
+    out = [0x5375, 0x6e53]
+    for number, body in ((1, common), (103, inverter), (120, rating), (160, tracker), (203, meter)):
+        out += [number, len(body)] + body
+    return {40000 + i: v for i, v in enumerate(out + [0xffff, 0])}
+
+
+class Sunspec(Served):
+    def test_the_chain_becomes_a_configuration_that_is_accepted_and_delivers(self):
+        url = self.serve({1: chain()})
+        code, out, err = modbus("sunspec", url)
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("model 103, inverter, three phase", out)
+        self.assertRegex(out, r"PhVphA +230.1 V")
+        code, config, _ = modbus("sunspec", url, "--config-only")
+        self.assertEqual(code, 0)
+        with World() as w:
+            w.write_config()
+            with open(w.path("sun.yaml"), "w") as f:
+                f.write("sources:\n  sun:\n" + "".join("    %s\n" % line for line in config.splitlines()))
+            w.config["include"] = ["sun.yaml"]
+            del w.config["sources"]
+            w.write_config()
+            r = subprocess.run([program("gatewayd"), "-c", w.config_path(), "--check"], capture_output=True,
+                               text=True)
+            self.assertEqual(r.returncode, 0, r.stdout)
+            w.start()
+            found = wait_until(lambda: w.subscriber.all("sunspec-1/data"), what="a reading")
+            reading = json.loads(found[0][1])
+            for point, value in (("inverter_phvpha", 230.1), ("inverter_w", 5000), ("inverter_hz", 50.01),
+                                 ("inverter_st", "mppt"), ("rating_wrtg", 10000), ("tracker_dcv_2", 610.2),
+                                 ("tracker_dca_1", 8.5), ("meter_hz", 49.98), ("meter_w", -1000),
+                                 ("common_mn", "Example")):
+                self.assertEqual(reading["values"].get(point), value, point)
+
+    def test_what_is_not_sunspec_is_told(self):
+        code, _, err = modbus("sunspec", self.serve({1: {0: 1}}))
+        self.assertEqual((code, err), (1, "modbus sunspec: no SunSpec here: no marker at address 40000, 0 or "
+                                          "50000 of unit 1\n"))
+
+
+class Record(Served):
+    def start(self, *args):
+        p = subprocess.Popen([program("plugins/modbus"), *args], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: (p.kill(), p.wait(), p.stdout.close()))
+        return p, re.search(r"connection: (\S+)", p.stdout.readline()).group(1)
+
+    def test_a_recording_answers_like_the_device(self):
+        url = self.serve({1: {0: 0x1234, 1: 0x5678}})
+        path = os.path.join(self.folder, "line.rec")
+        recorder, proxy = self.start("record", url, path)
+        asked = ("--address", "0", "--count", "2")
+        want = modbus("probe", url, *asked)
+        self.assertEqual(modbus("probe", proxy, *asked), want)
+        recorder.send_signal(signal.SIGINT)
+        self.assertEqual(recorder.wait(10), 0)
+        with open(path) as f:
+            lines = f.read().splitlines()
+        self.assertEqual(lines[0], "gatewayd-modbus-recording 1 tcp")
+        self.assertEqual(len(lines), 4)
+        replayer, again = self.start("replay", path)
+        self.assertEqual(modbus("probe", again, *asked), want)
+        code, _, err = modbus("probe", again, "--address", "1", "--count", "1", "--timeout", "200ms")
+        self.assertEqual((code, err), (1, "modbus probe: no answer from unit 1 within 200ms\n"))
+        replayer.send_signal(signal.SIGTERM)
+        self.assertEqual(replayer.wait(10), 0)
+        self.assertEqual(replayer.stdout.read(), "1 requests answered, 1 unknown\n")
+        code, _, err = modbus("record", url, path)
+        self.assertEqual((code, err), (1, "modbus record: %s: File exists\n" % path))
+
+
+if __name__ == "__main__":
+    unittest.main()
