@@ -18,8 +18,9 @@ KEY = re.compile(r"^( *)#([a-z0-9_]+):( .*)?$")
 # keys that stand for another one, or that this release refuses, and what people are told
 ELSEWHERE = {"profile": "there is no profile 'eastron-sdm630' in ",
              "quantity": "quantities.yaml, which a point's `quantity` needs, is not in "}
-REFUSED = {"scale_from": "this device has no point 'level_sf'",
-           
+REFUSED = {
+    "scale_from": "this device has no point 'level_sf'",
+    "counter": "begins again at 32 bits, but a u16 has 16",
     "reference": "`address` is given too; one of them is enough",
     "commands": "commands over MQTT are not available yet; leave this key out",
     "length": "only a string has a length; a u16 takes 1 register",
