@@ -25,7 +25,8 @@ REFUSED = {
     "commands": "commands over MQTT are not available yet; leave this key out",
     "length": "only a string has a length; a u16 takes 1 register",
 }
-TOGETHER = {"cert": {"key"}, "key": {"cert"}, "password_file": {"username"}, "max_silence": {"deadband"}}
+TOGETHER = {"cert": {"key"}, "key": {"cert"}, "password_file": {"username"}, "max_silence": {"deadband"},
+            "write_function": {"writable"}}
 
 
 def indent(line):
