@@ -19,14 +19,14 @@ KEY = re.compile(r"^( *)#([a-z0-9_]+):( .*)?$")
 ELSEWHERE = {"profile": "there is no profile 'eastron-sdm630' in ",
              "quantity": "quantities.yaml, which a point's `quantity` needs, is not in "}
 REFUSED = {
+    "write_function": "has a meaning only with `writable: true`",
     "scale_from": "this device has no point 'level_sf'",
     "counter": "begins again at 32 bits, but a u16 has 16",
     "reference": "`address` is given too; one of them is enough",
     "commands": "commands over MQTT are not available yet; leave this key out",
     "length": "only a string has a length; a u16 takes 1 register",
 }
-TOGETHER = {"cert": {"key"}, "key": {"cert"}, "password_file": {"username"}, "max_silence": {"deadband"},
-            "write_function": {"writable"}}
+TOGETHER = {"cert": {"key"}, "key": {"cert"}, "password_file": {"username"}, "max_silence": {"deadband"}}
 
 
 def indent(line):
