@@ -57,9 +57,9 @@ static void print_field(const struct mb_sunspec_value *v, const uint8_t *data)
 		return;
 	if (v->field->repeats)
 		snprintf(block, sizeof(block), "[%u]", v->block + 1);
-	printf("  %7u  %s%-*s  %s %s\n", v->at->address + mb_sunspec_offset(v), v->field->name,
+	printf("  %7u  %s%-*s  %s%s%s\n", v->at->address + mb_sunspec_offset(v), v->field->name,
 	       16 - (int)snprintf(NULL, 0, "%s", v->field->name), block,
-	       mb_sunspec_text(v, data, text, sizeof(text)), v->field->unit);
+	       mb_sunspec_text(v, data, text, sizeof(text)), v->field->unit[0] ? " " : "", v->field->unit);
 }
 
 static void print_model(const struct mb_sunspec_found *at, const uint8_t *data)
