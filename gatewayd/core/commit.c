@@ -94,6 +94,23 @@ static void release(struct gw_daemon *d, uint64_t limit)
 		gw_deliver_released(d->sinks[i]->deliver, to);
 }
 
+/*
+ * Readings that every sink has taken leave the ring before any commit knows their numbers: a
+ * mark keeps those, so that none is given twice after a kill.
+ */
+static void mark_numbers(struct gw_daemon *d)
+{
+	for (size_t i = 0; i < d->ndevices; i++) {
+		const struct gw_device *dev = d->devices[i];
+		struct gw_ring_ack given = { .device = (uint16_t)i };
+
+		if (!dev || dev->next_seq <= dev->stored_next)
+			continue;
+		given.from = given.to = dev->next_seq - 1;
+		gw_ring_append_ack(d->ring, &given);
+	}
+}
+
 bool gw_commit_make_room(struct gw_daemon *d, size_t size)
 {
 	size_t n = 0;
@@ -105,6 +122,7 @@ bool gw_commit_make_room(struct gw_daemon *d, size_t size)
 		memmove(d->pending, d->pending + n, (d->npending - n) * sizeof(*d->pending));
 		d->npending -= n;
 		release(d, gw_ring_head(d->ring));
+		mark_numbers(d);
 	}
 	gw_commit_now(d);
 	return gw_ring_room(d->ring) >= size + 64;

@@ -108,10 +108,15 @@ static void ring_reading(struct gw_apply *a, const struct gw_reading *r, uint64_
 
 static void ring_ack(struct gw_apply *a, const struct gw_ring_ack *ack)
 {
+	struct gw_device *dev = configured(a, ack->device);
 	struct gw_sink *s = sink_numbered(a->d, ack->sink);
 	struct gw_giveup g = { .device = ack->device, .from = ack->from, .to = ack->to,
 			       .cause = (enum gw_loss_cause)(ack->lost - 1), .exact = true };
 
+	if (dev && ack->to >= dev->next_seq) { /* its reading has left the ring; the number was given */
+		dev->next_seq = ack->to + 1;
+		dev->next_changed = true;
+	}
 	if (!s)
 		return;
 	if (ack->lost && ack->lost <= GW_LOSS_CAUSES)

@@ -24,7 +24,8 @@ struct gw_ring;
 
 enum gw_ring_kind { GW_RING_READING = 1, GW_RING_ACK = 2, GW_RING_SKIP = 3 };
 
-/* A sink's acknowledgement, or that a range was declared lost: no longer due. */
+/* A sink's acknowledgement, or that a range was declared lost: no longer due.  Of sink 0: only
+ * that these numbers were given. */
 struct gw_ring_ack {
 	uint16_t sink, device; /* the store's numbers */
 	uint32_t lost;         /* 1: given up, 0: acknowledged */
