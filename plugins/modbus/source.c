@@ -414,6 +414,7 @@ static void check_budget(struct source *s, const struct mb_connection *line)
 							   .interval_ms = d->interval_ms,
 							   .npoints = d->npoints,
 							   .limits = &d->limits,
+							   .rules = &d->rules,
 							   .turnaround_us = d->turnaround_us,
 							   .pause_us = d->manner.pause_us,
 							   .unit_pause_us = d->manner.unit_pause_us };
