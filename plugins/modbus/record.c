@@ -59,7 +59,7 @@ static int read_bytes(const char *p, const char *end, uint8_t *out)
 		}
 		if (end - p < 2 || hex(p[0]) < 0 || hex(p[1]) < 0 || n == MB_RECORD_FRAME_MAX)
 			return -1;
-		out[n++] = (uint8_t)(hex(p[0]) << 4 | hex(p[1]));
+		out[n++] = (uint8_t)(hex(p[0]) * 16 + hex(p[1]));
 		p += 2;
 	}
 	return n;
@@ -106,13 +106,12 @@ static int read_line(struct reader *d, const char *p, const char *end, struct gw
 
 static int read_header(struct reader *d, const char *p, size_t n, struct gw_err *err)
 {
-	size_t magic = strlen(MAGIC);
+	static const char tcp[] = MAGIC "tcp", rtu[] = MAGIC "rtu";
 
-	if (n != magic + 3 || memcmp(p, MAGIC, magic) ||
-	    (memcmp(p + magic, "tcp", 3) && memcmp(p + magic, "rtu", 3)))
-		return wrong(d, err, "not a recording; it begins with \"" MAGIC "tcp\" or \"... rtu\"");
-	d->r->rtu = p[magic] == 'r';
-	return 0;
+	d->r->rtu = n == sizeof(rtu) - 1 && memcmp(p, rtu, n) == 0;
+	if (d->r->rtu || (n == sizeof(tcp) - 1 && memcmp(p, tcp, n) == 0))
+		return 0;
+	return wrong(d, err, "not a recording; it begins with \"" MAGIC "tcp\" or \"... rtu\"");
 }
 
 static int read_all(struct reader *d, const char *text, size_t n, struct gw_err *err)

@@ -26,10 +26,10 @@ struct hunt {
 	struct mb_scan *s;
 	const struct mb_scan_options *o;
 	struct mb_client *c;
-	const struct mb_url *url; /* with the setting being tried */
+	struct mb_url url; /* with the setting being tried */
 	int64_t wait_us;
 	unsigned done, todo; /* for the progress */
-	const char *doing;
+	char doing[48];
 };
 
 /* ---- units ---- */
@@ -80,7 +80,7 @@ static void show(struct hunt *h)
 
 static int64_t rest_us(const struct hunt *h)
 {
-	int64_t gap_us = mb_serial_gap_us(&h->url->serial);
+	int64_t gap_us = mb_serial_gap_us(&h->url.serial);
 
 	return gap_us > REST_US ? gap_us : REST_US;
 }
@@ -88,7 +88,7 @@ static int64_t rest_us(const struct hunt *h)
 /* Everything until the line is silent again. */
 static size_t hear_out(struct hunt *h, uint8_t *buf, size_t fill, size_t size)
 {
-	int64_t quiet_us = 30000 + mb_serial_bytes_us(&h->url->serial, 5);
+	int64_t quiet_us = 30000 + mb_serial_bytes_us(&h->url.serial, 5);
 	int n = 1;
 
 	while (n > 0 && fill < size) {
@@ -147,7 +147,7 @@ static bool fire(struct hunt *h, struct burst *b)
 		struct mb_query q = mb_scan_query(h->o, b->units[b->asked]);
 		size_t size = mb_rtu_build(frame, &q);
 		bool last = b->asked + 1 == b->count;
-		int64_t until_us = gw_now_us() + mb_serial_bytes_us(&h->url->serial, size) +
+		int64_t until_us = gw_now_us() + mb_serial_bytes_us(&h->url.serial, size) +
 				   (last ? h->wait_us : rest_us(h));
 
 		if (mb_client_send(h->c, frame, size))
@@ -186,7 +186,7 @@ static bool ask_units(struct hunt *h, const uint8_t *units, unsigned count)
 		understood = recognise(h, b.heard, b.fill, units, b.asked);
 		if (!understood && b.asked == 1) {
 			h->s->noise = true;
-			snprintf(h->s->noise_at, sizeof(h->s->noise_at), " at %u baud", h->url->serial.baud);
+			snprintf(h->s->noise_at, sizeof(h->s->noise_at), " at %u baud", h->url.serial.baud);
 		} else if (!understood) {
 			/* Answers and questions met: half of them at a time, then they do not. */
 			if (!ask_units(h, units, b.asked / 2) ||
@@ -212,28 +212,24 @@ struct setting {
 static int try_setting(struct hunt *h, const struct setting *t, unsigned from, unsigned to,
 		       struct gw_err *err)
 {
-	struct mb_url url = *h->url;
 	uint8_t units[MB_UNIT_MAX];
 	unsigned n = 0;
-	char doing[48];
 	bool open;
 
-	url.serial.baud = t->baud;
-	url.serial.parity = t->parity;
+	h->url.serial.baud = t->baud;
+	h->url.serial.parity = t->parity;
 	for (unsigned u = from; u <= to; u++)
 		if (!is_found(h->s, u))
 			units[n++] = (uint8_t)u;
-	if (mb_client_open(&h->c, &url, 1000000, err))
+	if (mb_client_open(&h->c, &h->url, 1000000, err))
 		return -1;
-	h->url = &url;
-	snprintf(doing, sizeof(doing), "%u baud, parity %c, units %u to %u", t->baud,
+	snprintf(h->doing, sizeof(h->doing), "%u baud, parity %c, units %u to %u", t->baud,
 		 "NEO"[t->parity], from, to);
-	h->doing = doing;
 	show(h);
 	open = ask_units(h, units, n);
 	mb_client_close(h->c);
-	h->s->serial = url.serial;
-	return open ? 0 : gw_err_set(err, GW_EIO, "%s: the port does not work any more", url.text);
+	h->s->serial = h->url.serial;
+	return open ? 0 : gw_err_set(err, GW_EIO, "%s: the port does not work any more", h->url.text);
 }
 
 static struct setting setting(unsigned i)
@@ -244,15 +240,12 @@ static struct setting setting(unsigned i)
 /* The usual units at every setting, then the others where there is time. */
 static int hunt_settings(struct hunt *h, struct setting *found, struct gw_err *err)
 {
-	const struct mb_url url = *h->url;
-
 	for (unsigned round = 0; round < 2; round++)
 		for (unsigned i = 0; i < BAUDS * SETTINGS_PARITIES && !h->s->count; i++) {
 			struct setting t = setting(i);
 
 			if (round && t.baud < SLOW_BAUD && !h->o->all)
 				continue;
-			h->url = &url;
 			*found = t;
 			if (try_setting(h, &t, round ? FEW + 1 : 1, round ? MB_UNIT_MAX : FEW, err))
 				return -1;
@@ -263,7 +256,7 @@ static int hunt_settings(struct hunt *h, struct setting *found, struct gw_err *e
 static int scan_port(struct mb_scan *s, const struct mb_url *url, const struct mb_scan_options *o,
 		     struct gw_err *err)
 {
-	struct hunt h = { .s = s, .o = o, .url = url, .wait_us = o->wait_us ? o->wait_us : WAIT_US,
+	struct hunt h = { .s = s, .o = o, .url = *url, .wait_us = o->wait_us ? o->wait_us : WAIT_US,
 			  .todo = BAUDS * SETTINGS_PARITIES * FEW + 18 * (MB_UNIT_MAX - FEW) };
 	struct setting found;
 	unsigned before;
@@ -277,7 +270,7 @@ static int scan_port(struct mb_scan *s, const struct mb_url *url, const struct m
 		before = s->count;
 		h.done = 0;
 		h.todo = MB_UNIT_MAX;
-		h.url = url;
+		h.url = *url;
 		if (try_setting(&h, &found, 1, MB_UNIT_MAX, err))
 			return -1;
 	}
