@@ -110,10 +110,11 @@ static void watch(struct gw_client *c, const char *const *args, size_t nargs)
 static void verified(void *arg, const struct gw_verify *v, const struct gw_err *err)
 {
 	struct gw_daemon *d = arg;
-	struct gw_client *c = d->control ? d->control->verifying : NULL;
+	struct gw_client *c;
 
-	if (!gw_control_has(d->control, c))
+	if (!d->control || !gw_control_has(d->control, d->control->verifying))
 		return;
+	c = d->control->verifying;
 	d->control->verifying = NULL;
 	if (err)
 		gw_client_refuse(c, 1, "%s", err->msg);
