@@ -195,6 +195,20 @@ void gw_log(enum gw_level level, const char *fmt, ...)
 	put_limited(level, fmt, text);
 }
 
+void gw_log_always(enum gw_level level, const char *fmt, ...)
+{
+	char text[TEXT_BYTES];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (n >= (int)sizeof(text))
+		memcpy(text + sizeof(text) - 4, "...", 4);
+	put(level, NULL, text, strlen(text), 0);
+}
+
 /* All errors share one format, so here the caller is the site. */
 void gw_log_err(enum gw_level level, const struct gw_err *err)
 {

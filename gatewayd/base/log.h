@@ -21,6 +21,8 @@ void gw_log_open(const char *identifier, enum gw_level level);
  * at first); now_us as a parameter. */
 struct gw_log_limit { int64_t since_us; unsigned lines, held; };
 void gw_log_child(const char *source, const char *line, size_t n, struct gw_log_limit *limit, int64_t now_us);
+/* A line that nothing holds back: what must be there later, such as who wrote what. */
+void gw_log_always(enum gw_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Logs an error value with its place. */
 void gw_log_err(enum gw_level level, const struct gw_err *err);
 

@@ -51,6 +51,8 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	M(COUNTERS, counters, 21, FROM_PLUGIN, "Counts of one device since the plugin started.")            \
 	M(ASK, ask, 22, FROM_CORE, "Read one point from the device now and publish nothing.")               \
 	M(ANSWER, answer, 23, FROM_PLUGIN, "The answer: one reading of one point, or why not.")             \
+	M(WRITE, write, 24, FROM_CORE, "Write one point, wait for the device's confirmation and read back.") \
+	M(WRITTEN, written, 25, FROM_PLUGIN, "How that went.")                                              \
 	M(GATEWAY, gateway, 30, FROM_CORE, "Who this gateway is.")                                          \
 	M(LAYOUT, layout, 31, FROM_CORE, "A device and the names its readings are made under.")             \
 	M(LAYOUT_POINT, layout_point, 32, FROM_CORE, "One point of a layout, in index order.")              \
@@ -148,6 +150,20 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	F(u8, kind, "enum gw_kind of the raw value") \
 	F(u8, reason, "enum gw_reason")      \
 	F(u64, slot, "raw value; of a text: 0") \
+	F(str, text, "raw value of a text")
+#define GW_FIELDS_write(F)                    \
+	F(u32, number, "to be repeated in the answer") \
+	F(u16, device, "number of the device") \
+	F(u16, point, "number of the point, declared writable") \
+	F(u8, kind, "enum gw_kind of the raw value: as declared") \
+	F(u64, slot, "raw value; of a text: 0") \
+	F(str, text, "raw value of a text")
+#define GW_FIELDS_written(F)                 \
+	F(u32, number, "of the write")       \
+	F(u8, result, "enum gw_write_result: 0 done, 1 failed, 2 refused") \
+	F(str, reason, "why not done, in words") \
+	F(u8, kind, "enum gw_kind of the raw value read back; 0: none was read") \
+	F(u64, slot, "raw value read back; of a text: 0") \
 	F(str, text, "raw value of a text")
 #define GW_FIELDS_gateway(F)                                      \
 	F(str, id, "gateway.id")                                  \

@@ -17,6 +17,7 @@
 #include "base/runtime.h"
 #include "base/schedule.h"
 #include "base/source_config.h"
+#include "base/writing.h"
 
 enum {
 	STOP_US = 2000000, /* for open cycles */
@@ -50,6 +51,7 @@ struct source {
 	struct gw_watch *tick;
 	void *scratch; /* of all cycles */
 	struct gw_questions *questions;
+	struct gw_writing *writing;
 };
 
 /* ---- readings out ---- */
@@ -236,10 +238,32 @@ static int asked(struct gw_plugin *p, const struct gw_msg_ask *m)
 	return 0;
 }
 
+static int write_asked(struct gw_plugin *p, const struct gw_msg_write *m)
+{
+	struct source *s = p->side;
+	bool known =
+		m->device < s->ndevices && m->point < gw_cycle_points(s->devices[m->device].cycle);
+	struct gw_write *w = NULL;
+	struct gw_value v = gw_write_value(m);
+
+	if (!known || !s->def->write || m->kind == GW_NONE || m->kind >= GW_ENUM) {
+		gw_write_refuse(p, m->number, "the plugin cannot write this");
+		return 0;
+	}
+	w = gw_write_open(s->writing, p, m->number);
+	if (w)
+		s->def->write(s->self, m->device, m->point, &v, w);
+	else
+		gw_write_refuse(p, m->number, "too many writes are under way");
+	return 0;
+}
+
 static int message(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
 {
 	if (m->type == GW_MSG_ASK)
 		return asked(p, &m->ask);
+	if (m->type == GW_MSG_WRITE)
+		return write_asked(p, &m->write);
 	return gw_err_set(err, GW_EPROTO, "%s is for a sink", gw_message_name(m->type));
 }
 
@@ -368,6 +392,7 @@ static void release(struct gw_plugin *p)
 	free(s->devices);
 	free(s->scratch);
 	gw_questions_free(s->questions);
+	gw_writing_free(s->writing);
 	free(s);
 }
 
@@ -404,6 +429,7 @@ struct gw_plugin *gw_plugin_open_source(const struct gw_source_plugin *def, stru
 		abort();
 	s->def = def;
 	s->questions = gw_questions_new();
+	s->writing = gw_writing_new();
 	sections_of(def, s->sections);
 	p = gw_plugin_new(&source_role, s, loop, fd);
 	p->name = def->name;

@@ -5,6 +5,7 @@
  * read is bounded, and none can hold up the loop.  Requests are in control_commands.c's table.
  */
 #include "core/control.h"
+#include "core/write.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -32,6 +33,7 @@ static void client_free(struct gw_client *c)
 	for (size_t i = 0; i < GW_QUESTIONS_MAX; i++)
 		if (k->questions[i].client == c)
 			k->questions[i].client = NULL;
+	gw_write_forget(k->daemon, c);
 	if (k->reloading == c)
 		k->reloading = NULL;
 	if (k->verifying == c)

@@ -2,10 +2,12 @@
  * control_commands.c - what can be asked on the control socket: a table.
  */
 #include "core/control.h"
+#include "core/write.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 typedef void command_fn(struct gw_client *c, const char *const *args, size_t nargs);
 
@@ -183,19 +185,6 @@ static void replay(struct gw_client *c, const char *const *args, size_t nargs)
 
 /* ---- read ---- */
 
-static bool find_link_numbers(struct gw_daemon *d, const struct gw_device *dev, struct gw_source **s,
-			      uint16_t *number)
-{
-	for (size_t i = 0; i < d->nsources; i++)
-		for (size_t n = 0; n < d->sources[i]->ndevices; n++)
-			if (d->sources[i]->devices[n] == dev) {
-				*s = d->sources[i];
-				*number = (uint16_t)n;
-				return true;
-			}
-	return false;
-}
-
 static void ask(struct gw_client *c, const struct gw_device *dev, unsigned point)
 {
 	struct gw_control *k = c->control;
@@ -205,7 +194,7 @@ static void ask(struct gw_client *c, const struct gw_device *dev, unsigned point
 
 	while (i < GW_QUESTIONS_MAX && k->questions[i].client)
 		i++;
-	if (i == GW_QUESTIONS_MAX || !find_link_numbers(k->daemon, dev, &s, &m.ask.device)) {
+	if (i == GW_QUESTIONS_MAX || !gw_device_place(k->daemon, dev, &s, &m.ask.device)) {
 		gw_client_refuse(c, 1, "too many questions are open");
 		return;
 	}
@@ -271,6 +260,43 @@ void gw_control_answer(struct gw_daemon *d, struct gw_source *s, const struct gw
 		q->client = NULL;
 		return;
 	}
+}
+
+/* ---- write ---- */
+
+static void wrote(void *arg, const struct gw_write_end *end)
+{
+	static const char *const results[] = { "done", "failed", "refused" };
+	struct gw_client *c = arg;
+
+	if (!end->dev) {
+		gw_client_refuse(c, 1, "the device was taken out meanwhile");
+		return;
+	}
+	gw_client_answer(c, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s}", "device", end->dev->name, "point",
+				      end->dev->points[end->point].name, "result", results[end->result], "reason",
+				      end->reason, "value", gw_view_value(end->dev, end->point, end->value), "old",
+				      gw_view_value(end->dev, end->point, end->old), "unit",
+				      end->dev->points[end->point].unit, "symbol",
+				      end->dev->points[end->point].symbol));
+}
+
+static void write_point(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t size = sizeof(peer);
+	struct gw_err err;
+	char who[64];
+
+	(void)nargs;
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+		peer.uid = (uid_t)-1;
+	snprintf(who, sizeof(who), "uid %u (process %d)", (unsigned)peer.uid, (int)peer.pid);
+	c->busy = true;
+	if (gw_write_begin(daemon_of(c),
+			   &(struct gw_write_order){ .device = args[0], .point = args[1], .value = args[2],
+						     .who = who, .done = wrote, .arg = c }, &err) != 0)
+		gw_client_refuse(c, 1, "%s", err.msg);
 }
 
 /* ---- changes ---- */
@@ -357,6 +383,7 @@ static const struct {
 	{ "points", 0, 1, "[DEVICE]", points },
 	{ "watch", 0, 1, "[DEVICE]", watch },
 	{ "read", 2, 2, "DEVICE POINT", read_point },
+	{ "write", 3, 3, "DEVICE POINT VALUE", write_point },
 	{ "buffer", 0, 1, "[--verify]", buffer },
 	{ "replay", 3, 4, "DEVICE FROM TO [SINK]", replay },
 	{ "restart", 1, 1, "SOURCE", restart },

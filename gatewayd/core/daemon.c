@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/recover.h"
+#include "core/write.h"
 
 enum {
 	STOP_DEADLINE_S = 25,
@@ -70,6 +71,7 @@ static void on_second(void *arg)
 	d->seconds++;
 	d->clock_synced = clock_synced();
 	gw_control_second(d);
+	gw_write_second(d);
 	if (d->phase != GW_PHASE_RUNNING)
 		return;
 	if (d->seconds % PROGRESS_EVERY_S == 0) {
@@ -444,6 +446,7 @@ static void end(struct gw_daemon *d)
 {
 	bool clean = d->phase == GW_PHASE_STOPPING && gw_commit_idle(d);
 
+	gw_write_end_all(d);
 	gw_control_close(d);
 	d->closing = true;
 	gw_store_close(d->store); /* its last answers need all the rest */

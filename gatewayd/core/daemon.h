@@ -6,6 +6,7 @@
  *	commit.c   the group commit, and what it frees
  *	apply.c    from a plan to a running gateway, at start and at a reload
  *	state.c    the memory of plugins, between their links, memory.c and the commit
+ *	write.c    writing a point, for whoever asks
  *	control.c  the control socket; views.c the documents it and `health` show
  *
  * This header is theirs; main.c uses the first part only.
@@ -80,6 +81,7 @@ struct gw_pending { /* a reading in the ring that is not committed */
 };
 
 struct gw_control;
+struct gw_writes;
 
 struct gw_daemon {
 	struct gw_loop *loop;
@@ -129,6 +131,7 @@ struct gw_daemon {
 	struct gw_loss_row *changed_losses;
 	size_t nchanged_losses, changed_losses_capacity;
 	struct gw_memory *memory; /* of plugins */
+	struct gw_writes *writes; /* under way; write.c's */
 	struct gw_watch *commit_timer;
 	struct gw_commit_result last_commit;
 	char store_error[256];

@@ -227,14 +227,21 @@ static const struct gw_device_keys *find(const struct gw_source_keys *source, co
 	return NULL;
 }
 
+static bool any_writable(const struct gw_device *d)
+{
+	for (unsigned i = 0; i < d->npoints; i++)
+		if (d->points[i].writable)
+			return true;
+	return false;
+}
+
 struct gw_device *gw_device_new(const struct gw_source_keys *source, const char *source_name,
 				const struct gw_declared_device *declared)
 {
 	const struct gw_device_keys *keys = find(source, declared->name);
 	struct gw_device *d = calloc(1, sizeof(*d));
-	struct gw_point_spec *specs = calloc(declared->npoints + 1, sizeof(*specs));
 
-	assert(d && specs);
+	assert(d);
 	d->arena = gw_arena_new();
 	d->name = gw_arena_strdup(d->arena, declared->name);
 	d->source = gw_arena_strdup(d->arena, source_name);
@@ -243,9 +250,14 @@ struct gw_device *gw_device_new(const struct gw_source_keys *source, const char 
 	d->domain = keep(d->arena, keys ? keys->domain : NULL);
 	d->npoints = (unsigned)declared->npoints;
 	d->points = gw_arena_alloc(d->arena, (d->npoints + 1) * sizeof(*d->points));
-	take_points(d, keys, declared, specs);
-	d->normaliser = gw_normaliser_new(specs, d->npoints);
-	free(specs);
+	d->specs = calloc(d->npoints + 1, sizeof(*d->specs));
+	assert(d->specs);
+	take_points(d, keys, declared, d->specs);
+	d->normaliser = gw_normaliser_new(d->specs, d->npoints);
+	if (!any_writable(d)) {
+		free(d->specs);
+		d->specs = NULL;
+	}
 	make_layout(d);
 	d->rate = readings_an_hour(d);
 	d->full = true;
@@ -259,6 +271,7 @@ void gw_device_free(struct gw_device *d)
 	if (!d)
 		return;
 	gw_normaliser_free(d->normaliser);
+	free(d->specs);
 	gw_arena_free(d->arena);
 	free(d->body.bytes);
 	free(d->newest);

@@ -32,6 +32,7 @@ struct gw_device {
 	int64_t interval_ms; /* shortest of its points */
 	uint64_t rate;       /* readings an hour, at most */
 	struct gw_normaliser *normaliser;
+	struct gw_point_spec *specs; /* what it was made of, when a point is writable; else NULL */
 	struct gw_layout_body body;
 
 	/* from the store */

@@ -2,7 +2,7 @@
  * intake.c - readings from sources: checked, normalised in place, numbered, laid into the ring,
  * handed to every sink.  This is the path of a reading: nothing here allocates or blocks.
  */
-#include "core/daemon.h"
+#include "core/write.h"
 
 #include <string.h>
 
@@ -202,6 +202,9 @@ static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
 	case GW_MSG_ANSWER:
 		gw_control_answer(s->daemon, s, &m->answer);
 		return 0;
+	case GW_MSG_WRITTEN:
+		gw_write_answer(s->daemon, s, &m->written);
+		return 0;
 	case GW_MSG_STATE_PUT:
 		gw_state_keep(s->daemon, &s->instance, &m->state_put);
 		return 0;
@@ -278,6 +281,7 @@ static void on_down(void *arg, const char *reason)
 	(void)reason; /* the child has logged it */
 	gw_arena_free(s->redeclared_arena);
 	s->redeclared_arena = NULL;
+	gw_write_source_down(s->daemon, s);
 	devices_unknown(s);
 }
 

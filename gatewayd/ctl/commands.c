@@ -23,6 +23,10 @@ const struct ctl_command ctl_commands[] = {
 	  "A line shows the values that differ from the line before.", FOR_EVER, ctl_watch, NULL, NULL },
 	{ "read", "DEVICE POINT", 2, 2, "Ask the device for one value now; nothing is published.",
 	  "Exits 1 when the device gives no value.", DEVICE_MS, ctl_ask, ctl_show_read, ctl_judge_read },
+	{ "write", "DEVICE POINT VALUE", 3, 3, "Write one value to the device and read it back.",
+	  "VALUE is in the unit that is published; an enumeration takes its labels, a bool true or false. The point must be "
+	  "writable and the value between its min and max. Exits 1 when the device did not confirm it; nothing is repeated.",
+	  DEVICE_MS, ctl_ask, ctl_show_write, ctl_judge_write },
 	{ "buffer", "[--verify]", 0, 1, "Show the buffer on disk.",
 	  "With --verify every stored reading is read and checked, which may take minutes.", FOR_EVER, ctl_ask,
 	  ctl_show_buffer, ctl_judge_buffer },

@@ -62,6 +62,7 @@ void ctl_show_devices(const struct ctl *c, const json_t *data);
 void ctl_show_points(const struct ctl *c, const json_t *data);
 void ctl_show_buffer(const struct ctl *c, const json_t *data);
 void ctl_show_read(const struct ctl *c, const json_t *data);
+void ctl_show_write(const struct ctl *c, const json_t *data);
 void ctl_show_replay(const struct ctl *c, const json_t *data);
 void ctl_show_restart(const struct ctl *c, const json_t *data);
 void ctl_show_reload(const struct ctl *c, const json_t *data);
@@ -69,6 +70,7 @@ void ctl_show_version(const struct ctl *c, const json_t *data);
 
 /* The judges of the table: does what was answered count as done? */
 int ctl_judge_read(const json_t *data);
+int ctl_judge_write(const json_t *data);
 int ctl_judge_buffer(const json_t *data);
 int ctl_judge_reload(const json_t *data);
 

@@ -59,9 +59,10 @@ static int take_option(struct options *o, char **args)
 static bool knows_word(const char *command, const char *word)
 {
 	const struct ctl_command *c = command ? ctl_find(command) : NULL;
+	bool number = word[1] >= '0' && word[1] <= '9'; /* a value below zero */
 	bool made = !strcmp(word, "--man") || !strcmp(word, "--completion");
 
-	return c && (strstr(c->arguments, word) || (made && c->run == ctl_help));
+	return c && (number || strstr(c->arguments, word) || (made && c->run == ctl_help));
 }
 
 /* Words that are no options move to the front of argv: command, then arguments. */

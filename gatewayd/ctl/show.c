@@ -246,6 +246,38 @@ int ctl_judge_read(const json_t *data)
 	return document_get(data, "value") ? CTL_DONE : CTL_REFUSED;
 }
 
+/* "pump-1 setpoint: 42.5 Hz (was 40): done", or why not and what was read back. */
+void ctl_show_write(const struct ctl *c, const json_t *data)
+{
+	char text[1024];
+	bool done = ctl_judge_write(data) == CTL_DONE;
+
+	expand(text, sizeof(text), "{device} {point}: ", data);
+	fputs(text, stdout);
+	if (document_get(data, "value"))
+		expand(text, sizeof(text), done ? "{value}" : "read back {value}", data);
+	else
+		snprintf(text, sizeof(text), "%s", c->args[2]);
+	fputs(text, stdout);
+	if (document_get(data, "value") && *document_text(text, sizeof(text), document_get(data, "symbol"), FORM_PLAIN) &&
+	    strcmp(text, "-") != 0)
+		printf(" %s", text);
+	if (document_get(data, "old"))
+		printf(" (was %s)", document_text(text, sizeof(text), document_get(data, "old"), FORM_PLAIN));
+	fputs(": ", stdout);
+	screen_word(document_text(text, sizeof(text), document_get(data, "result"), FORM_PLAIN), c->colour);
+	if (!done)
+		printf(": %s", document_text(text, sizeof(text), document_get(data, "reason"), FORM_PLAIN));
+	puts("");
+}
+
+int ctl_judge_write(const json_t *data)
+{
+	const json_t *result = document_get(data, "result");
+
+	return json_is_string(result) && strcmp(json_string_value(result), "done") == 0 ? CTL_DONE : CTL_REFUSED;
+}
+
 void ctl_show_replay(const struct ctl *c, const json_t *data)
 {
 	char text[64];

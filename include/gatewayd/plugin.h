@@ -93,7 +93,8 @@ struct gw_source_plugin {
 	/*
 	 * `gatewayctl write` and commands: write `v` (a raw value of the declared kind, range
 	 * checked by the core) to a point declared writable, wait for the device's confirmation, read
-	 * it back and answer with gw_write_done().  Never retried blindly.  NULL: not offered.
+	 * it back and answer with gw_write_done(), now or later.  Never retried blindly.  A text is
+	 * borrowed: copy it before returning.  NULL: not offered.
 	 */
 	void (*write)(void *self, unsigned device, unsigned point, const struct gw_value *v,
 		      struct gw_write *w);

@@ -1,6 +1,6 @@
 /*
  * frame.h - Modbus TCP frames (Modbus Messaging on TCP/IP Implementation Guide
- * V1.0b, 3.1.3), reading requests only.  Pure: bytes in, verdict out; no
+ * V1.0b, 3.1.3): requests that read (1 to 4) and write (5, 6, 15, 16).  Pure: bytes in, verdict out; no
  * allocation, nothing remembered.  libmodbus checks neither unit, protocol nor
  * length of an answer and blocks while it reads, so the checks are here.
  * mb_frame_parse() takes foreign bytes and is the fuzz target.
@@ -14,17 +14,20 @@
 
 enum { MB_FRAME_MAX = 260, MB_QUERY_SIZE = 12 };
 
-/* One reading request as it was sent. */
+/* One request as it was sent. */
 struct mb_query {
 	uint16_t transaction;
-	uint8_t unit, function; /* function codes 1 to 4 */
-	uint16_t address, count; /* registers or bits */
+	uint8_t unit, function;
+	uint16_t address, count; /* registers or bits; of 5 and 6 the value itself */
+	const uint8_t *data;     /* of 15 and 16: the values as they travel */
+	uint8_t size;
 };
 
-/* Writes MB_QUERY_SIZE bytes and returns that number. */
+/* Writes at most MB_FRAME_MAX bytes and returns their number: MB_QUERY_SIZE, but for 15 and 16. */
 size_t mb_frame_build(uint8_t *out, const struct mb_query *q);
 
-/* Bytes of data a good answer holds. */
+/* Bytes of data a good answer holds; of a write its confirmation: address, and count or value.  The
+ * value of 5 and 6 may be another than was sent: that is for the writer to look at. */
 size_t mb_answer_size(const struct mb_query *q);
 
 enum mb_verdict {

@@ -192,7 +192,9 @@ static void send_request(struct mb_line *l, int64_t now_us)
 				      .unit = job->manner->unit,
 				      .function = r->function,
 				      .address = r->address,
-				      .count = r->count };
+				      .count = r->count,
+				      .data = r->data,
+				      .size = r->size };
 	l->asked = job->manner->unit;
 	l->issued++;
 	job->sent++;

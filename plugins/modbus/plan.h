@@ -39,6 +39,8 @@ struct mb_request {
 	uint8_t function;
 	uint16_t address, count;
 	uint16_t first, places; /* its places in the plan */
+	const uint8_t *data;    /* of a write that has some (frame.h) */
+	uint8_t size;
 };
 
 struct mb_plan {

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugins/modbus/encode.h"
+
 struct reading {
 	const struct mb_point_keys *keys;
 	const struct gw_node *node;
@@ -272,6 +274,9 @@ static void take_function(const struct reading *r, int64_t function)
 		problem(r, "write_function", "a coil is written with 5 or 15");
 	else if (!single && function != 6 && function != 16)
 		problem(r, "write_function", "registers are written with 6 or 16");
+	else if (width > MB_WRITE_REGISTERS_MAX)
+		problem(r, "length", "takes %u registers; at most %d can be written at once", width,
+			MB_WRITE_REGISTERS_MAX);
 	else if (function == 6 && width != 1)
 		problem(r, "write_function", "6 writes one register, this value takes %u; use 16", width);
 	else

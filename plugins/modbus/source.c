@@ -13,6 +13,7 @@
 #include "plugins/modbus/factor.h"
 #include "plugins/modbus/learn.h"
 #include "plugins/modbus/point.h"
+#include "plugins/modbus/single.h"
 #include "plugins/modbus/tool.h"
 
 enum { SAVE_US = 60 * 1000000, FIRST_SAVE_US = 5 * 1000000 };
@@ -38,6 +39,7 @@ struct device {
 	struct mb_form *forms;
 	struct mb_derive *derive; /* counters and scaled values; NULL: it has none */
 	struct mb_span *spans;
+	uint8_t *write_functions; /* 0: not writable */
 	const int64_t *interval_ms; /* of each point */
 	unsigned npoints;
 	int64_t turnaround_us;
@@ -57,17 +59,6 @@ struct source {
 	size_t ndevices;
 	struct gw_watch *minute; /* to put totals */
 	bool stopping;
-};
-
-/* A question of somebody who waits for one point. */
-struct asking {
-	struct mb_job job; /* first */
-	struct device *device;
-	unsigned point;
-	struct mb_request requests[2]; /* it, and its scale factor */
-	struct gw_value got[2];
-	struct gw_question *question;
-	char text[2 * MB_REGISTERS_MAX];
 };
 
 /* ---- answers ---- */
@@ -294,56 +285,33 @@ static void cycle(void *self, struct gw_cycle *c)
 	submit(d, plan);
 }
 
-/* ---- questions ---- */
+/* ---- one point at a time ---- */
 
-static void ask_answered(struct mb_job *job, unsigned request, unsigned reason, const uint8_t *data)
+static struct mb_target target_of(struct device *d, unsigned point)
 {
-	struct asking *a = (struct asking *)job;
-	struct device *d = a->device;
-	unsigned point = request ? mb_derive_factor(d->derive, a->point) : a->point;
-
-	a->got[request] = (struct gw_value){ .kind = GW_NONE, .reason = (enum gw_reason)reason };
-	if (data)
-		a->got[request] = mb_decode(&d->forms[point], data, 0, a->text);
-}
-
-static void ask_done(struct mb_job *job)
-{
-	struct asking *a = (struct asking *)job;
-	struct mb_derive *derive = a->device->derive;
-
-	if (job->count > 1)
-		a->got[0] = mb_scaled(&a->got[0], &a->got[1]);
-	else if (derive)
-		mb_derive_take(derive, a->point, &a->got[0]); /* a counter's total */
-	gw_answer_value(a->question, &a->got[0]);
-	a->device->asked += job->sent;
-	free(a);
+	return (struct mb_target){ .line = d->connection->line, .manner = &d->manner, .forms = d->forms,
+				   .spans = d->spans, .point = point, .requests = &d->asked,
+				   .stopping = &d->source->stopping };
 }
 
 static void ask(void *self, unsigned device, unsigned point, struct gw_question *q)
 {
-	struct source *s = self;
-	struct device *d = &s->devices[device];
-	unsigned factor = d->derive ? mb_derive_factor(d->derive, point) : MB_NO_POINT;
-	struct asking *a = calloc(1, sizeof(*a));
-	struct gw_value none = { .kind = GW_NONE, .reason = GW_PLUGIN };
+	struct device *d = &((struct source *)self)->devices[device];
+	struct mb_target t = target_of(d, point);
 
-	if (!a) {
-		gw_answer_value(q, &none);
-		return;
-	}
-	*a = (struct asking){
-		.job = { .manner = &d->manner, .requests = a->requests, .count = 1,
-			 .answer = ask_answered, .done = ask_done },
-		.device = d, .point = point, .question = q,
-		.requests = { mb_plan_single(&d->spans[point]) },
-	};
-	if (factor != MB_NO_POINT) {
-		a->requests[1] = mb_plan_single(&d->spans[factor]);
-		a->job.count = 2;
-	}
-	mb_line_submit_first(d->connection->line, &a->job);
+	mb_ask(&t, d->derive, q);
+}
+
+static void write_point(void *self, unsigned device, unsigned point, const struct gw_value *v,
+			struct gw_write *w)
+{
+	struct device *d = &((struct source *)self)->devices[device];
+	struct mb_target t = target_of(d, point);
+
+	if (d->write_functions[point])
+		mb_write(&t, d->write_functions[point], v, w);
+	else
+		gw_write_done(w, GW_WRITE_REFUSED, "the point is not writable", NULL);
 }
 
 /* ---- configuration ---- */
@@ -358,6 +326,7 @@ static void read_points(struct device *d, const struct gw_device_config *c)
 	if (!points)
 		abort();
 	d->forms = gw_arena_alloc(arena, (c->npoints + 1) * sizeof(*d->forms));
+	d->write_functions = gw_arena_alloc(arena, c->npoints + 1);
 	d->spans = gw_arena_alloc(arena, (c->npoints + 1) * sizeof(*d->spans));
 	for (unsigned i = 0; i < c->npoints; i++) {
 		const struct gw_point_config *pc = &c->points[i];
@@ -369,8 +338,9 @@ static void read_points(struct device *d, const struct gw_device_config *c)
 		d->forms[i] = mb_point_form(p, arena);
 		d->spans[i] = p->span;
 		interval_ms[i] = pc->interval_ms;
-		gw_source_point(plugin, d->number, i, pc->name, mb_point_kind(p), mb_point_bits(p), false,
-				NULL, pc->interval_ms);
+		gw_source_point(plugin, d->number, i, pc->name, mb_point_kind(p), mb_point_bits(p),
+				p->write_function != 0, NULL, pc->interval_ms);
+		d->write_functions[i] = p->write_function;
 	}
 	d->interval_ms = interval_ms;
 	d->npoints = (unsigned)c->npoints;
@@ -524,6 +494,7 @@ const struct gw_source_plugin mb_source = {
 	.start = start,
 	.cycle = cycle,
 	.ask = ask,
+	.write = write_point,
 	.state = recall,
 	.stop = stop,
 };

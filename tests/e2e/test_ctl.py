@@ -213,6 +213,26 @@ class Single(Case):
         data = {"device": "m", "point": "v", "value": 230.1, "unit": "V", "symbol": "V", "quality": "good"}
         self.assertEqual(self.answered(data, "read", "m", "v"), (0, "m v: 230.1 V\n"))
 
+    def test_write_says_what_was_and_what_is(self):
+        data = {"device": "p", "point": "s", "result": "done", "reason": "", "value": 42.5, "old": 40, "symbol": "Hz"}
+        self.assertEqual(self.answered(data, "write", "p", "s", "42.5"), (0, "p s: 42.5 Hz (was 40): done\n"))
+
+    def test_write_without_unit_and_old_value(self):
+        data = {"device": "p", "point": "s", "result": "done", "reason": "", "value": True, "old": None, "symbol": ""}
+        self.assertEqual(self.answered(data, "write", "p", "s", "true"), (0, "p s: true: done\n"))
+
+    def test_a_write_that_failed_says_why(self):
+        data = {"device": "p", "point": "s", "result": "failed", "reason": "no confirmation (timeout)", "value": 40,
+                "old": 40, "symbol": "Hz"}
+        self.assertEqual(self.answered(data, "write", "p", "s", "-1"),
+                         (1, "p s: read back 40 Hz (was 40): failed: no confirmation (timeout)\n"))
+
+    def test_a_write_that_was_not_read_back_shows_what_was_asked(self):
+        data = {"device": "p", "point": "s", "result": "failed", "reason": "no confirmation (timeout)", "value": None,
+                "old": 40, "symbol": "Hz"}
+        self.assertEqual(self.answered(data, "write", "p", "s", "-1"),
+                         (1, "p s: -1 (was 40): failed: no confirmation (timeout)\n"))
+
     def test_read_without_value_fails(self):
         data = {"device": "m", "point": "v", "value": None, "unit": "V", "symbol": "V", "quality": "timeout"}
         self.assertEqual(self.answered(data, "read", "m", "v"), (1, "m v: no value (timeout)\n"))
@@ -424,7 +444,7 @@ class Usage(Case):
         self.assertEqual((done.returncode, done.stdout), (0, b"[]\n"))
 
 
-COMMANDS = "status sources sinks devices points watch read buffer replay restart reload plugin help version".split()
+COMMANDS = "status sources sinks devices points watch read write buffer replay restart reload plugin help version".split()
 
 
 class Help(Case):

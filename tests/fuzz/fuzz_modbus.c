@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "plugins/modbus/decode.h"
+#include "plugins/modbus/encode.h"
 #include "plugins/modbus/frame.h"
 #include "plugins/modbus/rtu.h"
 
@@ -53,6 +54,18 @@ static struct mb_form form_of(const uint8_t *p, const struct mb_query *q)
 	return f;
 }
 
+/* A whole number goes back into the registers it came from. */
+static void encode(const struct mb_form *f, const struct gw_value *v, const uint8_t *from)
+{
+	uint8_t out[2 * MB_WRITE_REGISTERS_MAX];
+	struct gw_err err;
+
+	if (f->length)
+		return;
+	demand(mb_encode(f, v, out, &err) == 0);
+	demand(memcmp(out, from, 2 * (size_t)mb_form_width(f)) == 0);
+}
+
 static void decode_all(const struct mb_form *f, const struct mb_query *q, const uint8_t *data)
 {
 	size_t size = mb_answer_size(q);
@@ -64,7 +77,9 @@ static void decode_all(const struct mb_form *f, const struct mb_query *q, const 
 	for (unsigned i = 0; i + mb_form_width(f) <= q->count; i++) {
 		struct gw_value v = mb_decode(f, copy, i, text);
 
-		demand(v.kind == mb_form_kind(f) || (v.kind == GW_NONE && v.reason != GW_GOOD));
+		demand(v.kind == mb_form_kind(f) || (v.kind == GW_NONE && mb_type_is_bcd(f->type)));
+		if (v.kind == GW_I64 || v.kind == GW_U64)
+			encode(f, &v, copy + 2 * (size_t)i);
 		demand(v.kind != GW_TEXT || v.length == 2U * f->registers);
 	}
 	free(copy);

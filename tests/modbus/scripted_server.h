@@ -131,7 +131,7 @@ static inline void server_on_bytes(void *arg, unsigned ready)
 {
 	struct server *s = arg;
 	ssize_t n = recv(s->fd, s->in + s->fill, sizeof(s->in) - s->fill, 0);
-	uint8_t request[SERVER_REQUEST];
+	uint8_t request[SERVER_FRAME];
 
 	(void)ready;
 	if (n <= 0) {
@@ -139,10 +139,12 @@ static inline void server_on_bytes(void *arg, unsigned ready)
 		return;
 	}
 	s->fill += (size_t)n;
-	while (s->fill >= SERVER_REQUEST) {
-		memcpy(request, s->in, sizeof(request));
-		s->fill -= sizeof(request);
-		memmove(s->in, s->in + sizeof(request), s->fill);
+	while (s->fill >= 6 && s->fill >= 6U + s->in[5]) {
+		size_t size = 6U + s->in[5]; /* a request is below 260 bytes */
+
+		memcpy(request, s->in, size);
+		s->fill -= size;
+		memmove(s->in, s->in + size, s->fill);
 		s->script(s, request, s->requests++);
 	}
 }

@@ -14,7 +14,7 @@
 #include "plugins/modbus/frame.h"
 
 /* Two registers from unit 9, transaction 0x0102. */
-static const struct mb_query query = { 0x0102, 9, 3, 0, 2 };
+static const struct mb_query query = { .transaction = 0x0102, .unit = 9, .function = 3, .count = 2 };
 
 struct parsing {
 	const char *name;
@@ -164,8 +164,11 @@ static void compare(const struct mb_query *q)
 static void our_requests_are_those_of_libmodbus(void **state)
 {
 	static const struct mb_query queries[] = {
-		{ 0x1234, 1, 1, 0, 2000 },     { 0, 247, 2, 4711, 1 },    { 0xffff, 0, 3, 0, 125 },
-		{ 7, 255, 4, 65535, 1 },       { 8, 17, 3, 0x1234, 100 },
+		{ .transaction = 0x1234, .unit = 1, .function = 1, .count = 2000 },
+		{ .transaction = 0, .unit = 247, .function = 2, .address = 4711, .count = 1 },
+		{ .transaction = 0xffff, .unit = 0, .function = 3, .count = 125 },
+		{ .transaction = 7, .unit = 255, .function = 4, .address = 65535, .count = 1 },
+		{ .transaction = 8, .unit = 17, .function = 3, .address = 0x1234, .count = 100 },
 	};
 
 	(void)state;
