@@ -147,6 +147,13 @@ bench: deps-bench
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@B=$(B) /usr/bin/python3 tests/bench/bench.py
 
+# the long forms: the fault campaign, 60 s for each seed
+SEEDS ?= 1 2 3 4 5 6 7 8 9 10
+.PHONY: soak
+soak: all
+	@B=$(B) /usr/bin/python3 tests/soak/campaign.py --seconds $(SOAK_SECONDS) $(SEEDS)
+SOAK_SECONDS ?= 60
+
 coverage: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) B=build/coverage OPT="-O0 -g --coverage" LDFLAGS=--coverage all tests
 	@/usr/bin/python3 tests/run.py $(TEST_SOURCES:%.c=build/coverage/%)
@@ -214,6 +221,7 @@ clean:
 ## make deps        install from Debian what is missing
 ## make install     [DESTDIR=] [PREFIX=/usr]
 ## make bench       figures beside Debian's collectd
+## make soak        random faults under load, then the books must close (SEEDS="1 2 3" SOAK_SECONDS=60)
 ## make fuzz        libFuzzer on each parser of foreign bytes (SECONDS=60 each)
 ## make lint        clang build, clang-tidy, cppcheck
 ## make coverage    lines covered by the unit tests

@@ -4,7 +4,7 @@ _gatewayctl()
 	local words= word=${COMP_WORDS[COMP_CWORD]}
 	case ${COMP_WORDS[COMP_CWORD-1]} in
 	gatewayctl|--json)
-		words='--json -s status sources sinks devices points watch read write buffer replay restart reload plugin help version'
+		words='--json -s status sources sinks devices points watch read write buffer losses replay restart reload plugin help version'
 		;;
 	points|watch|read|write|replay)
 		words=$(gatewayctl devices 2>/dev/null | awk 'NR > 1 { print $1 }')

@@ -70,3 +70,12 @@ void gw_acks_free(struct gw_acks *a)
 	free(a->last);
 	*a = (struct gw_acks){ 0 };
 }
+
+const char *gw_loss_cause_name(unsigned cause)
+{
+	static const char *const names[] = { "buffer_full", "expired", "damaged",  "power_cut",
+					     "overload",    "refused", "too_large" };
+
+	_Static_assert(sizeof(names) / sizeof(names[0]) == GW_LOSS_CAUSES, "one word for each cause");
+	return cause < GW_LOSS_CAUSES ? names[cause] : "unknown";
+}

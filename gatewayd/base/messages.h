@@ -178,7 +178,8 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	F(str, boot, "boot identifier of the machine")            \
 	F(str, buffer, "identifier of the buffer")                \
 	F(u64, session, "number of the last session of this sink; the sink counts on") \
-	F(u16, devices, "how many LAYOUT messages of present devices follow")
+	F(u16, devices, "how many LAYOUT messages of present devices follow") \
+	F(u32, boot_number, "what readings of this boot have as `boot`")
 #define GW_FIELDS_layout(F)                                       \
 	F(u32, layout, "number that readings refer to")           \
 	F(u16, device, "the core's number of the device")         \
@@ -262,5 +263,7 @@ enum gw_loss_cause {
 	GW_LOSS_BUFFER_FULL, GW_LOSS_EXPIRED, GW_LOSS_DAMAGED, GW_LOSS_POWER_CUT,
 	GW_LOSS_OVERLOAD, GW_LOSS_REFUSED, GW_LOSS_TOO_LARGE, GW_LOSS_CAUSES,
 };
+/* The contract's word: "buffer_full", ...; "unknown" for what is none. */
+const char *gw_loss_cause_name(unsigned cause);
 
 #endif

@@ -67,6 +67,7 @@ static int on_gateway(struct gw_plugin *p, const struct gw_message *m, struct gw
 		.lon = g->lon,
 		.session = g->session,
 		.devices = g->devices,
+		.boot_number = g->boot_number,
 	};
 	s->has_gateway = true;
 	return start_when_complete(p);
@@ -222,10 +223,6 @@ static int on_device_gone(struct gw_plugin *p, const struct gw_message *m, struc
 
 static int on_loss(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
 {
-	static const char *const causes[] = { "buffer_full", "expired", "damaged",  "power_cut",
-					      "overload",    "refused", "too_large" };
-	_Static_assert(sizeof(causes) / sizeof(causes[0]) == GW_LOSS_CAUSES,
-		       "one word for each cause");
 	struct sink *s = p->side;
 	const struct gw_msg_loss *lost = &m->loss;
 	const struct gw_layout *l = known_device(p, lost->device, err);
@@ -243,7 +240,7 @@ static int on_loss(struct gw_plugin *p, const struct gw_message *m, struct gw_er
 					.from = lost->from,
 					.to = lost->to,
 					.readings = lost->readings,
-					.cause = causes[lost->cause],
+					.cause = gw_loss_cause_name(lost->cause),
 					.exact = lost->exact,
 					.ts_from_ms = lost->ts_from_ms,
 					.ts_to_ms = lost->ts_to_ms });

@@ -38,6 +38,8 @@ static void client_free(struct gw_client *c)
 		k->reloading = NULL;
 	if (k->verifying == c)
 		k->verifying = NULL;
+	if (c->listing)
+		*c->listing = NULL;
 	k->watchers -= c->watching;
 	free(c->out);
 	free(c->device);

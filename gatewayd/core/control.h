@@ -1,5 +1,6 @@
 /*
- * control.h - between control.c (socket, clients) and control_commands.c (what can be asked).
+ * control.h - between control.c (socket, clients), control_commands.c (what can be asked) and
+ * control_losses.c (one answer that takes more).
  *
  * A client asks with one line {"command": TEXT, "args": [TEXT, ...]} and gets lines: for `watch`
  * {"event": {...}} again and again, else one {"ok": true, "data": ...} or
@@ -23,6 +24,7 @@ struct gw_client {
 	struct gw_watch *watch;
 	int fd;
 	bool busy, dead, watching;
+	struct gw_client **listing; /* who answers it later holds it there; NULL: nobody */
 	char *device; /* the only one it watches; NULL: all */
 	char *out;
 	size_t out_at, out_size, out_capacity;
@@ -56,6 +58,7 @@ void gw_client_event(struct gw_client *c, json_t *event);
 void gw_client_refuse(struct gw_client *c, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+void gw_control_losses(struct gw_client *c);
 void gw_control_command(struct gw_client *c, struct gw_request_line *r);
 bool gw_control_has(const struct gw_control *k, const struct gw_client *c); /* is it still there? */
 

@@ -141,6 +141,12 @@ static void buffer(struct gw_client *c, const char *const *args, size_t nargs)
 	}
 }
 
+static void losses(struct gw_client *c, const char *const *args, size_t nargs)
+{
+	(void)args, (void)nargs;
+	gw_control_losses(c);
+}
+
 static bool whole_number(const char *text, uint64_t *out)
 {
 	char *end;
@@ -385,6 +391,7 @@ static const struct {
 	{ "read", 2, 2, "DEVICE POINT", read_point },
 	{ "write", 3, 3, "DEVICE POINT VALUE", write_point },
 	{ "buffer", 0, 1, "[--verify]", buffer },
+	{ "losses", 0, 0, "", losses },
 	{ "replay", 3, 4, "DEVICE FROM TO [SINK]", replay },
 	{ "restart", 1, 1, "SOURCE", restart },
 	{ "reload", 0, 0, "", reload },

@@ -138,6 +138,14 @@ const struct gw_ranges *gw_deliver_due_of(const struct gw_deliver *d, uint16_t d
 	return device < d->ndevices ? &d->devices[device].due : NULL;
 }
 
+uint64_t gw_deliver_open_from(const struct gw_deliver *d, uint16_t device)
+{
+	const struct gw_ranges *due = gw_deliver_due_of(d, device);
+	uint64_t first = due ? gw_ranges_first(due) : 0, lost = gw_loss_open_from(d, device);
+
+	return lost && (!first || lost < first) ? lost : first;
+}
+
 void gw_deliver_changed(struct gw_deliver *d,
 			void (*fn)(void *arg, uint16_t device, const struct gw_ranges *due), void *arg)
 {

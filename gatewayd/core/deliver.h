@@ -92,6 +92,9 @@ uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, 
 
 /* --- looks --- */
 const struct gw_ranges *gw_deliver_due_of(const struct gw_deliver *d, uint16_t device); /* NULL: none */
+/* The lowest number of which the far end knows nothing: due, or given up without its having
+ * acknowledged the loss; 0: none. */
+uint64_t gw_deliver_open_from(const struct gw_deliver *d, uint16_t device);
 bool gw_deliver_is_due(const struct gw_deliver *d, uint16_t device, uint64_t seq);
 /* A commit begins: calls fn for each device whose due set changed since the last call of this, and
  * clears the marks.  Then gw_deliver_committed() or gw_deliver_mark_all(). */

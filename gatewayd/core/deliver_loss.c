@@ -143,3 +143,16 @@ uint64_t gw_loss_open(const struct gw_deliver *d)
 		n += d->losses[i].row.state != ACKNOWLEDGED;
 	return n;
 }
+
+uint64_t gw_loss_open_from(const struct gw_deliver *d, uint16_t device)
+{
+	uint64_t from = 0;
+
+	for (size_t i = 0; i < d->nlosses; i++) {
+		const struct gw_loss_row *row = &d->losses[i].row;
+
+		if (row->device == device && row->state != ACKNOWLEDGED && (!from || row->from < from))
+			from = row->from;
+	}
+	return from;
+}

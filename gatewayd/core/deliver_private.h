@@ -87,6 +87,7 @@ void gw_loss_commit_begins(struct gw_deliver *d);
 void gw_loss_commit_failed(struct gw_deliver *d);
 void gw_loss_committed(struct gw_deliver *d);
 bool gw_loss_pump(struct gw_deliver *d); /* false: no credit, or the link is full */
+uint64_t gw_loss_open_from(const struct gw_deliver *d, uint16_t device); /* lowest number; 0: none */
 uint64_t gw_loss_open(const struct gw_deliver *d);
 
 #endif

@@ -231,9 +231,8 @@ void gw_sink_tell_health(struct gw_sink *s, const char *json, size_t size)
 
 static void tell_progress(struct gw_sink *s, const struct gw_device *dev)
 {
-	const struct gw_ranges *due = gw_deliver_due_of(s->deliver, dev->number);
-	uint64_t first_due = due ? gw_ranges_first(due) : 0;
-	uint64_t complete = (first_due ? first_due : dev->next_seq) - 1;
+	uint64_t open = gw_deliver_open_from(s->deliver, dev->number);
+	uint64_t complete = (open ? open : dev->next_seq) - 1;
 	struct gw_message m = { .type = GW_MSG_PROGRESS };
 
 	if (dev->next_seq == dev->first_seq) /* nothing yet */
@@ -279,6 +278,7 @@ static void introduce(struct gw_sink *s)
 	m.gateway.boot = gw_str(d->boot);
 	m.gateway.buffer = gw_str(d->info.buffer);
 	m.gateway.session = s->session;
+	m.gateway.boot_number = d->info.boot;
 	for (size_t i = 0; i < d->ndevices; i++)
 		m.gateway.devices = (uint16_t)(m.gateway.devices + (d->devices[i] != NULL));
 	gw_child_send(s->child, &m);

@@ -222,6 +222,22 @@ json_t *gw_view_points(struct gw_daemon *d, const struct gw_device *only)
 	return list;
 }
 
+json_t *gw_view_loss(const char *sink, const char *device, const struct gw_loss_row *row)
+{
+	static const char *const states[] = { "unsent", "sent", "acknowledged" };
+	json_t *doc = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:b}", "sink", sink, "device", device, "from",
+				(json_int_t)row->from, "to", (json_int_t)row->to, "count",
+				(json_int_t)row->readings, "cause", gw_loss_cause_name(row->cause), "exact",
+				row->exact);
+
+	if (row->ts_from_ms)
+		json_object_set_new(doc, "ts_from", json_integer(row->ts_from_ms));
+	if (row->ts_to_ms)
+		json_object_set_new(doc, "ts_to", json_integer(row->ts_to_ms));
+	json_object_set_new(doc, "state", json_string(row->state < 3 ? states[row->state] : "unknown"));
+	return doc;
+}
+
 /* ---- buffer, health, status ---- */
 
 int64_t gw_horizon_s(uint64_t bytes, struct gw_device *const *devices, size_t n)

@@ -30,6 +30,9 @@ const struct ctl_command ctl_commands[] = {
 	{ "buffer", "[--verify]", 0, 1, "Show the buffer on disk.",
 	  "With --verify every stored reading is read and checked, which may take minutes.", FOR_EVER, ctl_ask,
 	  ctl_show_buffer, ctl_judge_buffer },
+	{ "losses", "", 0, 0, "List the readings that had to be given up, by device and sink.",
+	  "FROM and TO are numbers of readings (seq), both included.  A record is unsent while it may grow, sent when it "
+	  "is on its way, then acknowledged.", DEVICE_MS, ctl_ask, ctl_show_losses, NULL },
 	{ "replay", "DEVICE FROM TO [SINK]", 3, 4, "Send the stored readings FROM to TO of a device again.",
 	  "FROM and TO are numbers of readings (seq), both included; without SINK to every sink.", DEVICE_MS, ctl_ask,
 	  ctl_show_replay, NULL },

@@ -61,6 +61,7 @@ void ctl_show_sinks(const struct ctl *c, const json_t *data);
 void ctl_show_devices(const struct ctl *c, const json_t *data);
 void ctl_show_points(const struct ctl *c, const json_t *data);
 void ctl_show_buffer(const struct ctl *c, const json_t *data);
+void ctl_show_losses(const struct ctl *c, const json_t *data);
 void ctl_show_read(const struct ctl *c, const json_t *data);
 void ctl_show_write(const struct ctl *c, const json_t *data);
 void ctl_show_replay(const struct ctl *c, const json_t *data);

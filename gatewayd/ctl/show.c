@@ -51,6 +51,13 @@ static const struct field point_fields[] = {
 	RIGHT("VALUE", "value", FORM_PLAIN),    LEFT("UNIT", "symbol", FORM_PLAIN),
 	WORD("QUALITY", "quality"),             RIGHT("AGE", "age_ms", FORM_AGE),
 };
+static const struct field loss_fields[] = {
+	LEFT("DEVICE", "device", FORM_PLAIN),   LEFT("SINK", "sink", FORM_PLAIN),
+	RIGHT("FROM", "from", FORM_PLAIN),      RIGHT("TO", "to", FORM_PLAIN),
+	RIGHT("COUNT", "count", FORM_PLAIN),    LEFT("CAUSE", "cause", FORM_PLAIN),
+	RIGHT("OLDEST", "ts_from", FORM_SINCE), RIGHT("NEWEST", "ts_to", FORM_SINCE),
+	LEFT("EXACT", "exact", FORM_PLAIN),     LEFT("STATE", "state", FORM_PLAIN),
+};
 
 enum { FIELDS_MAX = 16 };
 
@@ -104,6 +111,11 @@ void ctl_show_devices(const struct ctl *c, const json_t *data)
 void ctl_show_points(const struct ctl *c, const json_t *data)
 {
 	show_list(c, data, point_fields, COUNT(point_fields), "no points");
+}
+
+void ctl_show_losses(const struct ctl *c, const json_t *data)
+{
+	show_list(c, data, loss_fields, COUNT(loss_fields), "nothing was lost");
 }
 
 /* ---- lines ---- */

@@ -170,6 +170,7 @@ struct gw_gateway_info {
 	double lat, lon;
 	uint64_t session;
 	unsigned devices;
+	uint32_t boot_number; /* what readings of this boot have as `boot` */
 };
 
 enum gw_point_type { GW_TYPE_BOOL, GW_TYPE_INTEGER, GW_TYPE_NUMBER, GW_TYPE_TEXT };

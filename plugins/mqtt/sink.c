@@ -39,8 +39,6 @@ struct sink {
 	unsigned window;
 	bool up, announced, stopping, finished;
 	int64_t answer_at_us, answered_us, goodbye_at_us, end_at_us; /* INT64_MAX: never */
-	uint32_t boot; /* number of this boot, as live readings have it */
-	bool boot_known;
 	unsigned told_in_flight;
 	uint64_t told_refused;
 	struct mqtt_refusals refusals;
@@ -398,20 +396,16 @@ static void take_readings(void *self, bool live, const struct gw_layout *const *
 {
 	const struct mqtt_device_topics *topics[BATCH_MAX];
 	struct sink *s = self;
+	const struct gw_gateway_info *gateway = mqtt_fleet_gateway(s->fleet);
 
 	if (s->stopping || count > BATCH_MAX)
 		return;
 	for (size_t i = 0; i < count; i++)
 		topics[i] = &mqtt_layout(layouts[i])->topics;
-	if (live && count) {
-		s->boot = readings[0]->boot;
-		s->boot_known = true;
-	}
 	mqtt_publisher_readings(
 		s->publisher,
 		&(struct mqtt_batch){ live, layouts, topics, readings, count,
-				      s->boot_known ? mqtt_fleet_gateway(s->fleet)->boot : NULL,
-				      s->boot });
+				      gateway->boot, gateway->boot_number });
 }
 
 static void take_loss(void *self, const struct gw_layout *current, const struct gw_loss *loss)

@@ -41,6 +41,7 @@ static void requests_are_refused_in_words(void **state)
 		{ "{\"command\":\"restart\"}", "restart takes 1 argument: SOURCE" },
 		{ "{\"command\":\"watch\",\"args\":[\"a\",\"b\"]}", "watch takes 0 or 1 argument: [DEVICE]" },
 		{ "{\"command\":\"status\",\"args\":[\"a\"]}", "status takes no arguments" },
+		{ "{\"command\":\"losses\",\"args\":[\"a\"]}", "losses takes no arguments" },
 		{ "{\"command\":\"statuss\"}", "there is no command 'statuss'; did you mean 'status'?" },
 		{ "{\"command\":\"\"}", "there is no command ''" },
 		{ "{}", GW_REQUEST_FORM },

@@ -727,6 +727,26 @@ static void a_refused_loss_waits_for_the_next_connection(void **state)
 	expect("loss 1/3-4 (2) cause 0\n");
 }
 
+static void books_stay_open_until_a_loss_is_acknowledged(void **state)
+{
+	struct gw_ack yes = { .what = GW_ACK_LOSS, .from = 1, .to = 1, .credit = 1 };
+
+	(void)state;
+	assert_int_equal(gw_deliver_open_from(w->d, 1), 0);
+	gw_deliver_due(w->d, 1, 1, 100);
+	assert_int_equal(gw_deliver_open_from(w->d, 1), 1);
+	give_up(1, 1, 10);
+	assert_int_equal(gw_deliver_open_from(w->d, 1), 1);
+	assert_int_equal(gw_deliver_open_from(w->d, 2), 0);
+	connect_with(10, NULL);
+	pump();
+	commit();
+	pump();
+	assert_int_equal(gw_deliver_open_from(w->d, 1), 1);
+	gw_deliver_ack(w->d, &yes, w->now_us);
+	assert_int_equal(gw_deliver_open_from(w->d, 1), 11);
+}
+
 static void giving_up_never_touches_what_is_in_flight(void **state)
 {
 	(void)state;
@@ -1060,6 +1080,7 @@ int main(void)
 		TEST(losses_grow_while_unsent_and_never_afterwards),
 		TEST(a_loss_is_sent_only_when_a_commit_has_kept_it),
 		TEST(a_refused_loss_waits_for_the_next_connection),
+		TEST(books_stay_open_until_a_loss_is_acknowledged),
 		TEST(giving_up_never_touches_what_is_in_flight),
 		TEST(what_is_asked_for_again_goes_once_more),
 		TEST(what_is_asked_for_and_left_the_store_is_not_waited_for),

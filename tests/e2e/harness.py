@@ -166,11 +166,14 @@ class Broker:
 
 class Gate:
     """A TCP forwarder in front of the broker.  Shutting it cuts what goes through and
-    refuses what comes, so that a test decides who may reach the broker when."""
+    refuses what comes, so that a test decides who may reach the broker when.  Freezing it
+    lets nothing through and says nothing to either end, as a link that is cut without FIN."""
 
     def __init__(self, to_port):
         self.to_port, self.port = to_port, free_port()
         self.listener, self.sockets, self.lock = None, set(), threading.Lock()
+        self.flowing = threading.Event()
+        self.flowing.set()
         self.open()
 
     def open(self):
@@ -192,6 +195,12 @@ class Gate:
                     s.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
+
+    def freeze(self):
+        self.flowing.clear()
+
+    def thaw(self):
+        self.flowing.set()
 
     def _accept(self, listener):
         while True:
@@ -219,6 +228,7 @@ class Gate:
                 data = x.recv(65536)
                 if not data:
                     break
+                self.flowing.wait()
                 y.sendall(data)
         except OSError:
             pass
@@ -390,6 +400,7 @@ class World:
                 child.kill()
         if self.gate:
             self.gate.shut()
+            self.gate.thaw()
         bury_orphans()
         if os.environ.get("KEEP") != "1":
             shutil.rmtree(self.folder, ignore_errors=True)

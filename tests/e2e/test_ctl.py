@@ -117,6 +117,20 @@ class Lists(Case):
             "SINK  PLUGIN  STATE      BACKLOG  OLDEST  IN FLIGHT  WINDOW  REFUSED  BROKER              REASON\n"
             "goc   mqtt    connected    12345      2h         50      50        0  mqtts://goc-1:8883  -\n")))
 
+    def test_losses_stand_in_columns(self):
+        losses = [
+            {"sink": "goc", "device": "meter-1", "from": 101, "to": 250, "count": 150, "cause": "buffer_full",
+             "exact": True, "ts_from": ago(3 * 86400 + 60), "ts_to": ago(2 * 3600 + 60), "state": "acknowledged"},
+            {"sink": "goc", "device": "flow-2", "from": 7, "to": 9, "count": 3, "cause": "power_cut",
+             "exact": False, "state": "unsent"}]
+        self.assertEqual(self.answered(losses, "losses"), (0, (
+            "DEVICE   SINK  FROM   TO  COUNT  CAUSE        OLDEST  NEWEST  EXACT  STATE\n"
+            "meter-1  goc    101  250    150  buffer_full      3d      2h  true   acknowledged\n"
+            "flow-2   goc      7    9      3  power_cut         -       -  false  unsent\n")))
+
+    def test_no_losses_are_said_in_words(self):
+        self.assertEqual(self.answered([], "losses"), (0, "nothing was lost\n"))
+
     def test_devices_stand_in_columns(self):
         devices = [
             {"name": "meter-1", "source": "pump-house", "state": "online", "reason": "", "since": ago(3 * 86400 + 60),
@@ -389,7 +403,7 @@ class Failures(Case):
 
     def test_wrong_types_in_an_answer_never_crash(self):
         values = [None, True, 5, -1.5, "x", [], {}, [[]], [None], [5], {"name": []}, [{"name": {"a": [1]}}]]
-        commands = [("status",), ("sources",), ("sinks",), ("devices",), ("points",), ("buffer",), ("read", "a", "b"),
+        commands = [("status",), ("sources",), ("sinks",), ("devices",), ("points",), ("buffer",), ("losses",), ("read", "a", "b"),
                     ("replay", "a", "1", "2"), ("restart", "a"), ("reload",), ("version",)]
         for n, value in enumerate(values):
             self.socket = os.path.join(self.folder, "w%d" % n)
@@ -444,7 +458,7 @@ class Usage(Case):
         self.assertEqual((done.returncode, done.stdout), (0, b"[]\n"))
 
 
-COMMANDS = "status sources sinks devices points watch read write buffer replay restart reload plugin help version".split()
+COMMANDS = "status sources sinks devices points watch read write buffer losses replay restart reload plugin help version".split()
 
 
 class Help(Case):

@@ -139,7 +139,8 @@ static inline struct gw_plugin *core_new(const char *broker)
 					       .config = "c",
 					       .boot = "boot-1",
 					       .buffer = "f",
-					       .session = 6 };
+					       .session = 6,
+					       .boot_number = 3 };
 	if (gw_loop_new(&p->loop, &err) || !(p->kick = gw_on_timer(p->loop, core_nothing, p, &err)))
 		abort();
 	return p;

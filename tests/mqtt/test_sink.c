@@ -164,6 +164,27 @@ static pid_t run_sink_in_a_child(struct fixture *f)
 		core_turn(core, 1000000);
 }
 
+static void a_replay_tells_the_boot_before_anything_was_live(void **state)
+{
+	struct fixture *f = *state;
+	const struct gw_layout *l = f->layouts[0];
+	struct gw_reading *r;
+
+	broker_start(&f->broker, "");
+	connect_sink(f);
+	watch(f);
+	for (uint32_t boot = 2; boot <= 3; boot++) { /* 3 is this one */
+		maker_f64(&f->core->maker, 0, GW_F64, GW_GOOD, 1);
+		r = maker_done(&f->core->maker, boot, 5);
+		r->flags = GW_READING_UNSYNCED;
+		r->boot = boot;
+		mqtt_sink.readings(f->core->self, false, &l, &(const struct gw_reading *){ r }, 1);
+	}
+	assert_seen(f, "[{\"seq\":2,\"ts\":5,\"values\":{\"v\":1},\"clock\":\"unsynced\",\"replay\":true}]\n");
+	assert_seen(f, "[{\"seq\":3,\"ts\":5,\"values\":{\"v\":1},\"clock\":\"unsynced\","
+		       "\"boot\":\"boot-1\",\"replay\":true}]\n");
+}
+
 static void a_killed_sink_leaves_its_will(void **state)
 {
 	struct fixture *f = *state;
@@ -308,6 +329,7 @@ int main(void)
 		T(mqtt_3_1_1_carries_the_same),
 		T(a_device_taken_out_leaves_no_retained_topics),
 		T(an_orderly_stop_says_so),
+		T(a_replay_tells_the_boot_before_anything_was_live),
 		T(a_killed_sink_leaves_its_will),
 		T(the_window_of_the_broker_is_never_exceeded),
 		T(a_restarted_broker_is_found_again),
