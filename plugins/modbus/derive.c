@@ -86,14 +86,15 @@ static double power_of_ten(int64_t e)
 	return p;
 }
 
-/* Rounded once: the quotient keeps more bits than a double has, and what was cut off as the last. */
+/*
+ * Rounded once.  Above 2^53 the quotient by 10^k (k up to 10) differs from the middle of two doubles
+ * by a multiple of 2^-58 at least, so 60 bits behind the point are enough to tell.
+ */
 static double divided(uint64_t magnitude, uint64_t by)
 {
-	u128 high = (u128)magnitude << SPARE_BITS, quotient = high / by;
-
 	if (magnitude <= UINT64_C(1) << DBL_MANT_DIG)
 		return (double)magnitude / (double)by; /* both exact */
-	return ldexp((double)(quotient | (high % by != 0)), -SPARE_BITS);
+	return ldexp((double)(((u128)magnitude << SPARE_BITS) / by), -SPARE_BITS);
 }
 
 static double shifted(uint64_t magnitude, int64_t e)
