@@ -121,6 +121,8 @@ class Plugins(unittest.TestCase):
             w.config["sources"] = {"python": counting_source("honest")}
             w.start()
             wait_until(lambda: self.readings(w, "counter") >= 10, 20, "10 readings")
+            wait_until(lambda: any(r["values"]["cycles"] == 1 for r in w.ledger("counter").readings.values()), 10,
+                       "what came before the connection follows from the buffer")
             ledger = w.ledger("counter")
             self.assertEqual(ledger.missing(), [])
             values = [ledger.readings[s]["values"] for s in ledger.seqs()]
