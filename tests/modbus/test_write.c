@@ -153,10 +153,12 @@ static void a_confirmation_repeats_the_request(void **state)
 
 /* ---- the whole plugin ---- */
 
+enum mood { TAKES, REFUSES, IGNORES, HIDES, CHANGES, DELAYS, MISTAKES, BARGAINS, HANGS_UP };
+
 static struct device {
 	uint16_t words[100];
 	bool coils[100];
-	enum { TAKES, REFUSES, IGNORES, HIDES, CHANGES, DELAYS, MISTAKES, BARGAINS, HANGS_UP } mood;
+	enum mood mood;
 	unsigned writes, reads;
 	uint8_t last_function;
 } device;
@@ -334,7 +336,7 @@ static void each_function_writes_and_reads_back(void **state)
 static void each_way_of_failing_says_which_and_sends_once(void **state)
 {
 	static const struct {
-		int mood;
+		enum mood mood;
 		const char *reason;
 		uint64_t read_back;
 	} cases[] = {
