@@ -258,7 +258,7 @@ int gw_write_begin(struct gw_daemon *d, const struct gw_write_order *o, struct g
 	struct gw_device *dev = find_device(d, o->device, err);
 	struct underway *u = dev ? room(d, err) : NULL;
 	struct gw_source *s = NULL;
-	struct gw_value raw;
+	struct gw_value raw = { .kind = GW_NONE };
 	uint16_t number = 0;
 	unsigned point;
 
@@ -269,6 +269,7 @@ int gw_write_begin(struct gw_daemon *d, const struct gw_write_order *o, struct g
 		audit(u, GW_WRITE_REFUSED, err->msg, "");
 		return -1;
 	}
+	assert(s); /* ready() */
 	u->open = true;
 	u->number = ++d->writes->last;
 	u->source = s;

@@ -94,7 +94,9 @@ static double divided(uint64_t magnitude, uint64_t by)
 {
 	if (magnitude <= UINT64_C(1) << DBL_MANT_DIG)
 		return (double)magnitude / (double)by; /* both exact */
-	return ldexp((double)(((u128)magnitude << SPARE_BITS) / by), -SPARE_BITS);
+	u128 whole = ((u128)magnitude << SPARE_BITS) / by;
+
+	return ldexp((double)whole, -SPARE_BITS);
 }
 
 static double shifted(uint64_t magnitude, int64_t e)
