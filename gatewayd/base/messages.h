@@ -53,7 +53,7 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	M(ANSWER, answer, 23, FROM_PLUGIN, "The answer: one reading of one point, or why not.")             \
 	M(WRITE, write, 24, FROM_CORE, "Write one point, wait for the device's confirmation and read back.") \
 	M(WRITTEN, written, 25, FROM_PLUGIN, "How that went.")                                              \
-	M(GATEWAY, gateway, 30, FROM_CORE, "Who this gateway is.")                                          \
+	M(GATEWAY, gateway, 30, FROM_CORE, "Who this gateway is; again after a reload.")                                          \
 	M(LAYOUT, layout, 31, FROM_CORE, "A device and the names its readings are made under.")             \
 	M(LAYOUT_POINT, layout_point, 32, FROM_CORE, "One point of a layout, in index order.")              \
 	M(DEVICE_STATE, device_state, 33, FROM_CORE, "Is the device online?")                               \

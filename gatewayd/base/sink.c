@@ -70,6 +70,8 @@ static int on_gateway(struct gw_plugin *p, const struct gw_message *m, struct gw
 		.boot_number = g->boot_number,
 	};
 	s->has_gateway = true;
+	if (s->started && s->def->gateway)
+		s->def->gateway(s->self, &s->gateway);
 	return start_when_complete(p);
 }
 

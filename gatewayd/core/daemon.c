@@ -345,6 +345,8 @@ static void reload_registered(struct gw_apply *a, const struct gw_err *err)
 		gw_apply_sinks(a);
 		gw_log(GW_INFO, "reloaded: %zu source%s and %zu sink%s new or changed", a->nsources,
 		       a->nsources == 1 ? "" : "s", a->nsinks, a->nsinks == 1 ? "" : "s");
+		for (size_t i = 0; i < d->nsinks; i++)
+			gw_sink_tell_gateway(d->sinks[i]);
 		gw_apply_go(a);
 	}
 	tell_reload(d, d->plan);

@@ -157,6 +157,7 @@ struct gw_device *gw_device_named(const struct gw_daemon *d, const char *name);
 extern const struct gw_child_ops gw_sink_ops;
 extern const struct gw_deliver_ops gw_outlet_ops;
 void gw_sink_pump(struct gw_sink *s);
+void gw_sink_tell_gateway(struct gw_sink *s); /* the configuration is another one */
 void gw_sink_tell_state(struct gw_sink *s, const struct gw_device *dev);
 void gw_sink_tell_layout(struct gw_sink *s, uint32_t layout);
 void gw_sink_tell_progress(struct gw_sink *s);

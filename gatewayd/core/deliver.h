@@ -37,6 +37,8 @@ struct gw_deliver_ops {
 	/* The record is new or changed: to be kept with the next commit. */
 	void (*loss_changed)(void *arg, const struct gw_loss_row *row);
 	uint64_t (*loss_id)(void *arg); /* a fresh id */
+	/* The newest reading of the device made by this process, NULL: none; borrowed for the call. */
+	const struct gw_reading *(*newest)(void *arg, uint16_t device);
 };
 
 struct gw_deliver_options {
@@ -64,9 +66,8 @@ void gw_deliver_due(struct gw_deliver *d, uint16_t device, uint64_t from, uint64
 void gw_deliver_settle(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 /* The ring forgot everything below `position`. */
 void gw_deliver_released(struct gw_deliver *d, uint64_t position);
-/* newest[] : the newest reading of each device made by this process, borrowed for the call. */
-void gw_deliver_connected(struct gw_deliver *d, unsigned window, const struct gw_reading *const *newest,
-			  size_t n, int64_t now_us);
+/* The newest reading of each device goes before all else, as credits allow. */
+void gw_deliver_connected(struct gw_deliver *d, unsigned window, int64_t now_us);
 void gw_deliver_disconnected(struct gw_deliver *d);
 void gw_deliver_ack(struct gw_deliver *d, const struct gw_ack *ack, int64_t now_us);
 /* A commit ended: rows below `next_id` are in the store. */

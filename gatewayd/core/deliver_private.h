@@ -17,6 +17,7 @@ struct outgoing { /* one device */
 	bool parked;  /* the far end refuses its topic */
 	bool changed; /* `due` differs from what the store knows */
 	bool used;    /* ever had something due */
+	bool first;   /* since the connection its newest reading was not looked at: that goes first */
 };
 
 struct waiting { /* a live reading in line */
@@ -45,6 +46,7 @@ struct gw_deliver {
 
 	bool connected;
 	unsigned window, in_use;
+	size_t first_at; /* no device below it is `first` */
 
 	struct waiting *fifo; /* circular */
 	size_t fifo_at, fifo_n, fifo_capacity;

@@ -73,6 +73,37 @@ static bool send_live(struct gw_deliver *d, struct outgoing *o, const struct gw_
 	return true;
 }
 
+/* Too old for a live one, it goes as a replay; false: no credit or no room on the link */
+static bool send_newest(struct gw_deliver *d, struct outgoing *o, const struct gw_reading *r, int64_t now_us)
+{
+	if (is_live(o, r, now_us))
+		return send_live(d, o, r);
+	if (d->in_use >= d->window || d->o.ops->replay(d->o.arg, &r, 1) == 0)
+		return false;
+	d->in_use++;
+	sent(d, o, r->seq);
+	return true;
+}
+
+/*
+ * What each device shows now, before anything else.  With more devices than credits the others wait
+ * for acknowledgements, and then it is the newest of that moment.
+ */
+static bool pump_first(struct gw_deliver *d, int64_t now_us)
+{
+	for (; d->first_at < d->ndevices; d->first_at++) {
+		struct outgoing *o = &d->devices[d->first_at];
+		const struct gw_reading *r =
+			o->first && !o->parked ? d->o.ops->newest(d->o.arg, (uint16_t)d->first_at) : NULL;
+
+		if (r && gw_ranges_has(&o->due, r->seq) && !gw_ranges_has(&o->flight, r->seq) &&
+		    !send_newest(d, o, r, now_us))
+			return false;
+		o->first = false;
+	}
+	return true;
+}
+
 static bool pump_live(struct gw_deliver *d, int64_t now_us)
 {
 	while (d->fifo_n) {
@@ -87,8 +118,7 @@ static bool pump_live(struct gw_deliver *d, int64_t now_us)
 	return true;
 }
 
-void gw_deliver_connected(struct gw_deliver *d, unsigned window, const struct gw_reading *const *newest,
-			  size_t n, int64_t now_us)
+void gw_deliver_connected(struct gw_deliver *d, unsigned window, int64_t now_us)
 {
 	if (d->connected)
 		gw_deliver_disconnected(d);
@@ -96,18 +126,10 @@ void gw_deliver_connected(struct gw_deliver *d, unsigned window, const struct gw
 	d->window = window;
 	d->tokens_at_us = now_us;
 	d->tokens_milli = 0;
-	for (size_t i = 0; i < n && d->in_use < d->window; i++) {
-		struct outgoing *o = gw_deliver_slot(d, newest[i]->device);
-
-		if (!gw_ranges_has(&o->due, newest[i]->seq))
-			continue;
-		if (is_live(o, newest[i], now_us)) {
-			send_live(d, o, newest[i]);
-		} else if (d->o.ops->replay(d->o.arg, &newest[i], 1)) {
-			d->in_use++;
-			sent(d, o, newest[i]->seq);
-		}
-	}
+	for (size_t i = 0; i < d->ndevices; i++)
+		d->devices[i].first = true;
+	d->first_at = 0;
+	pump_first(d, now_us);
 }
 
 /* ---- backlog ---- */
@@ -325,7 +347,7 @@ int64_t gw_deliver_pump(struct gw_deliver *d, int64_t now_us)
 		return -1;
 	if (d->o.replay_rate > 0)
 		fill_tokens(d, now_us);
-	if (!pump_live(d, now_us) || !gw_loss_pump(d))
+	if (!pump_first(d, now_us) || !pump_live(d, now_us) || !gw_loss_pump(d))
 		return -1;
 	if (d->rows) {
 		if (!pump_rows(d))

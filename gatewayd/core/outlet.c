@@ -167,9 +167,16 @@ static uint64_t loss_id(void *arg)
 	return s->daemon->next_loss_id++;
 }
 
+static const struct gw_reading *newest(void *arg, uint16_t device)
+{
+	const struct gw_daemon *d = ((struct gw_sink *)arg)->daemon;
+
+	return device < d->ndevices && d->devices[device] ? d->devices[device]->newest : NULL;
+}
+
 const struct gw_deliver_ops gw_outlet_ops = {
 	.live = send_live, .replay = send_replay, .loss = send_loss, .fetch = fetch, .settled = settled,
-	.loss_changed = loss_changed, .loss_id = loss_id,
+	.loss_changed = loss_changed, .loss_id = loss_id, .newest = newest,
 };
 
 static void on_pump_timer(void *arg)
@@ -258,9 +265,9 @@ void gw_sink_tell_progress(struct gw_sink *s)
 			tell_progress(s, s->daemon->devices[i]);
 }
 
-static void introduce(struct gw_sink *s)
+static void tell_gateway(struct gw_sink *s)
 {
-	struct gw_daemon *d = s->daemon;
+	const struct gw_daemon *d = s->daemon;
 	const struct gw_gateway_settings *g = &d->core.gateway;
 	struct gw_message m = { .type = GW_MSG_GATEWAY };
 	char hash[12];
@@ -282,6 +289,19 @@ static void introduce(struct gw_sink *s)
 	for (size_t i = 0; i < d->ndevices; i++)
 		m.gateway.devices = (uint16_t)(m.gateway.devices + (d->devices[i] != NULL));
 	gw_child_send(s->child, &m);
+}
+
+void gw_sink_tell_gateway(struct gw_sink *s)
+{
+	if (talking(s))
+		tell_gateway(s);
+}
+
+static void introduce(struct gw_sink *s)
+{
+	struct gw_daemon *d = s->daemon;
+
+	tell_gateway(s);
 	if (s->told)
 		memset(s->told, 0, s->told_n);
 	if (s->progress)
@@ -315,18 +335,12 @@ static int on_acks(struct gw_sink *s, struct gw_str block, struct gw_err *err)
 static void connected(struct gw_sink *s)
 {
 	struct gw_daemon *d = s->daemon;
-	const struct gw_reading **newest = calloc(d->ndevices + 1, sizeof(const struct gw_reading *));
-	size_t n = 0;
 
 	gw_log(GW_INFO, "sink '%s' is connected to %s", s->instance.name, s->broker);
-	for (size_t i = 0; newest && i < d->ndevices; i++)
-		if (d->devices[i]) {
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i])
 			d->devices[i]->full = true;
-			if (d->devices[i]->newest)
-				newest[n++] = d->devices[i]->newest;
-		}
-	gw_deliver_connected(s->deliver, s->window ? s->window : 1, newest, n, gw_now_us());
-	free(newest);
+	gw_deliver_connected(s->deliver, s->window ? s->window : 1, gw_now_us());
 	gw_sink_pump(s);
 }
 

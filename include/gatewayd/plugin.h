@@ -221,6 +221,8 @@ struct gw_sink_plugin {
 	int (*configure)(struct gw_plugin *p, const struct gw_sink_config *config, void **self,
 			 struct gw_err *err);
 	int (*start)(void *self, struct gw_loop *loop, const struct gw_gateway_info *g, struct gw_err *err);
+	/* Its title, place or hash changed with a reload; `id`, `boot` and `buffer` never do.  Borrowed. */
+	void (*gateway)(void *self, const struct gw_gateway_info *g);
 	/* A layout, before the first reading made under it. */
 	void (*layout)(void *self, struct gw_layout *l);
 	void (*device_state)(void *self, const struct gw_layout *current, enum gw_device_state state,

@@ -196,6 +196,46 @@ static void make_topics(struct mqtt_fleet *f, const struct gw_layout *l, struct 
 						   join(f->arena, topic, "loss") };
 }
 
+/* The device's topics are others now: the old ones are emptied, the new ones written. */
+static void move(struct mqtt_fleet *f, struct device *d, const char *from)
+{
+	leave(f, from);
+	d->marks |= (d->state_known ? STATE : 0) | (d->progress_known ? PROGRESS : 0);
+}
+
+static void move_all(struct mqtt_fleet *f)
+{
+	for (size_t i = 0; i < f->room; i++) {
+		struct device *d = &f->devices[i];
+		struct mqtt_layout *own = d->current ? d->current->own : NULL;
+		const char *old = own ? own->prefix : NULL;
+
+		if (own)
+			make_topics(f, d->current, own);
+		if (!own || strcmp(old, own->prefix) == 0)
+			continue;
+		come_back(f, own->prefix);
+		move(f, d, old);
+		d->marks |= DIRECTORY;
+	}
+}
+
+void mqtt_fleet_changed(struct mqtt_fleet *f, const struct gw_gateway_info *g)
+{
+	const struct gw_gateway_info before = f->g;
+	struct gw_err err;
+
+	copy_gateway(f, g);
+	if (check_topics(f, &err)) {
+		gw_log(GW_ERROR, "topics stay as they were: %s", err.msg);
+		f->g.province = before.province;
+		f->g.site = before.site;
+	}
+	f->marks |= STATUS | DIRECTORY;
+	if (strcmp(before.province, f->g.province) != 0 || strcmp(before.site, f->g.site) != 0)
+		move_all(f);
+}
+
 void mqtt_fleet_layout(struct mqtt_fleet *f, struct gw_layout *l)
 {
 	struct mqtt_layout *own = gw_arena_alloc(f->arena, sizeof(*own));
@@ -207,10 +247,8 @@ void mqtt_fleet_layout(struct mqtt_fleet *f, struct gw_layout *l)
 	if (!l->current)
 		return;
 	come_back(f, own->prefix);
-	if (d->current && strcmp(mqtt_layout(d->current)->prefix, own->prefix) != 0) {
-		leave(f, mqtt_layout(d->current)->prefix);
-		d->marks = (d->state_known ? STATE : 0) | (d->progress_known ? PROGRESS : 0);
-	}
+	if (d->current && strcmp(mqtt_layout(d->current)->prefix, own->prefix) != 0)
+		move(f, d, mqtt_layout(d->current)->prefix);
 	d->current = l;
 	d->marks |= DIRECTORY;
 	f->marks |= DIRECTORY;

@@ -39,6 +39,8 @@ const char *mqtt_fleet_status_topic(const struct mqtt_fleet *f);
 void mqtt_fleet_will(const struct mqtt_fleet *f, uint64_t session, struct mqtt_text *out);
 
 /* Each marks what changed. */
+/* After a reload: topics move when province or site are in them and changed. */
+void mqtt_fleet_changed(struct mqtt_fleet *f, const struct gw_gateway_info *g);
 void mqtt_fleet_layout(struct mqtt_fleet *f, struct gw_layout *l); /* prepares l->own */
 void mqtt_fleet_state(struct mqtt_fleet *f, unsigned device, enum gw_device_state state,
 		      int64_t ts_ms, const char *reason);

@@ -356,6 +356,16 @@ static int start(void *self, struct gw_loop *loop, const struct gw_gateway_info 
 	return 0;
 }
 
+static void take_gateway(void *self, const struct gw_gateway_info *g)
+{
+	struct sink *s = self;
+
+	if (s->stopping || !s->fleet)
+		return;
+	mqtt_fleet_changed(s->fleet, g);
+	mqtt_publisher_wake(s->publisher);
+}
+
 static void take_layout(void *self, struct gw_layout *l)
 {
 	struct sink *s = self;
@@ -464,6 +474,7 @@ const struct gw_sink_plugin mqtt_sink = {
 	.sink = &mqtt_table,
 	.configure = configure,
 	.start = start,
+	.gateway = take_gateway,
 	.layout = take_layout,
 	.device_state = take_device_state,
 	.device_gone = take_device_gone,

@@ -14,7 +14,7 @@
 
 #define S 1000000LL
 
-enum { ROWS = 300000, SENT = 4000, LOSSES = 64 };
+enum { ROWS = 300000, SENT = 4000, LOSSES = 64, NEWEST = 16 };
 
 struct row {
 	uint16_t device;
@@ -45,6 +45,7 @@ struct world {
 	uint64_t next_loss;
 	char log[16384];
 	bool quiet;
+	const struct gw_reading *newest[NEWEST]; /* by device: what goes first after a connection */
 	struct gw_reading *ring[64]; /* live ones, borrowed by deliver while they wait */
 };
 
@@ -153,9 +154,15 @@ static uint64_t on_loss_id(void *arg)
 	return ++w->next_loss;
 }
 
+static const struct gw_reading *on_newest(void *arg, uint16_t device)
+{
+	(void)arg;
+	return device < NEWEST ? w->newest[device] : NULL;
+}
+
 static const struct gw_deliver_ops ops = {
 	.live = on_live, .replay = on_replay, .loss = on_loss, .fetch = on_fetch, .settled = on_settled,
-	.loss_changed = on_loss_changed, .loss_id = on_loss_id,
+	.loss_changed = on_loss_changed, .loss_id = on_loss_id, .newest = on_newest,
 };
 
 /* ---- the store's part ---- */
@@ -239,6 +246,9 @@ static struct gw_reading *make(uint16_t device, uint64_t seq)
 	r->mono_ms = w->now_us / 1000;
 	if (w->ring[w->nrows % 64]) { /* the ring is full: its tail moves */
 		gw_deliver_released(w->d, w->nrows - 62);
+		for (size_t i = 0; i < NEWEST; i++)
+			if (w->newest[i] == w->ring[w->nrows % 64])
+				w->newest[i] = NULL;
 		free(w->ring[w->nrows % 64]);
 	}
 	w->ring[w->nrows % 64] = r;
@@ -250,7 +260,9 @@ static struct gw_reading *make(uint16_t device, uint64_t seq)
 
 static void connect_with(unsigned window, const struct gw_reading *newest)
 {
-	gw_deliver_connected(w->d, window, &newest, newest ? 1 : 0, w->now_us);
+	if (newest)
+		w->newest[newest->device] = newest;
+	gw_deliver_connected(w->d, window, w->now_us);
 }
 
 static void ack_as(uint16_t device, uint64_t from, uint64_t to, enum gw_ack_result result)
@@ -449,19 +461,45 @@ static void the_ring_s_release_takes_what_waits_out_of_line(void **state)
 
 static void after_a_reconnect_the_newest_goes_first_then_the_backlog_by_device(void **state)
 {
-	struct gw_reading *newest[2];
-
 	(void)state;
 	for (uint64_t seq = 1; seq <= 150; seq++) {
-		newest[0] = make(1, seq);
-		newest[1] = make(2, seq + 1000);
+		w->newest[1] = make(1, seq);
+		w->newest[2] = make(2, seq + 1000);
 	}
 	commit();
 	w->now_us += S;
-	gw_deliver_connected(w->d, 50, (const struct gw_reading *const *)newest, 2, w->now_us);
+	connect_with(50, NULL);
 	pump();
 	expect("live 1/150\nlive 2/1150\nreplay 1/1-100 (100)\nreplay 2/1001-1100 (100)\n"
 	       "replay 1/101-149 (49)\nreplay 2/1101-1149 (49)\n");
+}
+
+static void with_more_devices_than_credits_the_newest_of_all_still_go_first(void **state)
+{
+	(void)state;
+	for (uint64_t seq = 1; seq <= 20; seq++)
+		for (uint16_t device = 1; device <= 5; device++) {
+			gw_deliver_device(w->d, device, 5 * S);
+			w->newest[device] = make(device, seq);
+		}
+	commit();
+	connect_with(2, NULL);
+	pump();
+	expect("live 1/20\nlive 2/20\n");
+	make(1, 21); /* behind the newest of those that showed nothing yet */
+	w->newest[4] = make(4, 21);
+	ack(1, 20, 20);
+	ack(2, 20, 20);
+	pump();
+	expect("settled 1/20-20 -1\nsettled 2/20-20 -1\nlive 3/20\nlive 4/21\n");
+	ack(3, 20, 20);
+	ack(4, 21, 21);
+	pump();
+	expect("settled 3/20-20 -1\nsettled 4/21-21 -1\nlive 5/20\nlive 1/21\n");
+	ack(5, 20, 20);
+	ack(1, 21, 21);
+	pump();
+	expect("settled 5/20-20 -1\nsettled 1/21-21 -1\nreplay 1/1-19 (19)\nreplay 2/1-19 (19)\n");
 }
 
 static void an_old_newest_reading_goes_as_replay(void **state)
@@ -842,7 +880,7 @@ static void two_sinks_are_independent(void **state)
 	struct gw_reading *r;
 
 	(void)state;
-	gw_deliver_connected(other, 4, NULL, 0, w->now_us);
+	gw_deliver_connected(other, 4, w->now_us);
 	r = make(1, 1);
 	gw_deliver_reading(other, r, 1, w->now_us);
 	gw_deliver_pump(w->d, w->now_us);
@@ -984,7 +1022,7 @@ static void live_a_second(struct life *l, bool calm)
 	w->now_us += S;
 	for (uint16_t dev = 0; dev < DEVICES; dev++)
 		if (chance(l, 3) == 0 && l->next[dev] < PER_DEVICE && w->nrows < ROWS)
-			make(dev, l->next[dev]++);
+			w->newest[dev] = make(dev, l->next[dev]++);
 	if (!connected && (calm || chance(l, 600) == 0))
 		connect_with(1 + chance(l, 40), NULL);
 	else if (connected && !calm && chance(l, 300) == 0)
@@ -1067,6 +1105,7 @@ int main(void)
 		TEST(a_walk_that_reached_its_end_begins_anew),
 		TEST(the_ring_s_release_takes_what_waits_out_of_line),
 		TEST(after_a_reconnect_the_newest_goes_first_then_the_backlog_by_device),
+		TEST(with_more_devices_than_credits_the_newest_of_all_still_go_first),
 		TEST(an_old_newest_reading_goes_as_replay),
 		TEST(a_disconnect_returns_everything_and_a_second_attempt_is_never_live),
 		TEST(replay_takes_at_most_three_quarters_of_the_window),

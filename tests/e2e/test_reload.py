@@ -78,6 +78,20 @@ class Reloads(unittest.TestCase):
             polls = w.ledger("bench-1").readings
             self.assertEqual(len(polls), w.plant.report()["bench-1"]["polls"])
 
+    def test_another_title_of_the_gateway_is_published_at_once(self):
+        with world() as w:
+            w.start()
+            self.settled(w, 4)
+            before, pid = w.gateway_status(), w.ctl("sinks")[0]["pid"]
+            w.config["gateway"]["title"] = "Trạm bơm mới"
+            self.reload(w)
+            wait_until(lambda: w.subscriber.last(w.topic("directory"))["title"] == "Trạm bơm mới", 10,
+                       "the new title")
+            after = wait_until(lambda: w.gateway_status()["config"] != before["config"] and w.gateway_status(),
+                               10, "the new hash")
+            self.assertEqual((after["state"], after["session"]), ("online", before["session"]))
+            self.assertEqual(w.ctl("sinks")[0]["pid"], pid)
+
     def test_a_device_moves_from_one_source_to_another(self):
         with world() as w:
             w.start()

@@ -137,6 +137,44 @@ static void a_device_taken_out_leaves_no_retained_topics(void **state)
 	assert_seen(f, "\"devices\":[{\"name\":\"m-2\",\"topic\":\"goc/gw-1/m-2\"}]}\n");
 }
 
+static void another_title_after_a_reload_is_told_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct gw_gateway_info changed = f->core->gateway;
+
+	broker_start(&f->broker, "");
+	connect_sink(f);
+	watch(f);
+	changed.title = "An Phú";
+	changed.config = "d";
+	mqtt_sink.gateway(f->core->self, &changed);
+	assert_seen(f, "{\"schema\":1,\"gateway\":\"gw-1\",\"title\":\"An Phú\",\"province\":\"79\",");
+	assert_seen(f, "\"version\":\"1\",\"config\":\"d\",\"boot\":\"boot-1\",\"session\":7,");
+	assert_int_equal(f->core->connections, 1);
+}
+
+static void topics_move_with_the_province_that_is_in_them(void **state)
+{
+	struct fixture *f = *state;
+	struct gw_gateway_info changed = f->core->gateway;
+
+	broker_start(&f->broker, "");
+	f->core->keys.topic = "{root}/{province}/{gateway}/{device}";
+	connect_sink(f);
+	watch(f);
+	assert_seen(f, "goc/79/gw-1/m-1/directory {");
+	changed.province = "80";
+	mqtt_sink.gateway(f->core->self, &changed);
+	assert_seen(f, "goc/80/gw-1/m-1/directory {");
+	assert_seen(f, "goc/79/gw-1/m-1/directory \n");
+	core_live(f->core, f->layouts[0], 1, 1);
+	assert_seen(f, "goc/80/gw-1/m-1/data {\"seq\":1,");
+	changed.province = ""; /* cannot be: the topic needs one */
+	mqtt_sink.gateway(f->core->self, &changed);
+	core_live(f->core, f->layouts[0], 2, 1);
+	assert_seen(f, "goc/80/gw-1/m-1/data {\"seq\":2,");
+}
+
 static void an_orderly_stop_says_so(void **state)
 {
 	struct fixture *f = *state;
@@ -328,6 +366,8 @@ int main(void)
 		T(everything_arrives_as_the_contract_says),
 		T(mqtt_3_1_1_carries_the_same),
 		T(a_device_taken_out_leaves_no_retained_topics),
+		T(another_title_after_a_reload_is_told_at_once),
+		T(topics_move_with_the_province_that_is_in_them),
 		T(an_orderly_stop_says_so),
 		T(a_replay_tells_the_boot_before_anything_was_live),
 		T(a_killed_sink_leaves_its_will),
