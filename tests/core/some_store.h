@@ -5,7 +5,13 @@
 #ifndef GW_TESTS_SOME_STORE_H
 #define GW_TESTS_SOME_STORE_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <cmocka.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

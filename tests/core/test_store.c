@@ -1,34 +1,5 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <cmocka.h>
-
 #include "base/messages.h"
-#include "some_store.h"
-
-static struct shop s;
-
-static int begin(void **state)
-{
-	(void)state;
-	shop_new(&s);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	shop_free(&s);
-	return 0;
-}
-
-static void put(const struct shop_batch *b)
-{
-	if (shop_put(&s, b) < 0)
-		fail_msg("%s", s.err.msg);
-}
+#include "one_store.h"
 
 static void a_new_buffer_numbers_from_the_later_of_now_and_the_build(void **state)
 {

@@ -1,10 +1,3 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <cmocka.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -14,30 +7,15 @@
 #include <time.h>
 
 #include "hook_vfs.h"
-#include "some_store.h"
+#include "one_store.h"
 
-static struct shop s;
-
-static int begin(void **state)
-{
-	(void)state;
-	shop_new(&s);
-	return 0;
-}
-
-static int end(void **state)
+static int unmount(void **state)
 {
 	(void)state;
 	shop_close(&s);
 	umount2(s.folder, MNT_DETACH); /* where a test mounted something */
 	shop_free(&s);
 	return 0;
-}
-
-static void put(const struct shop_batch *b)
-{
-	if (shop_put(&s, b) < 0)
-		fail_msg("%s", s.err.msg);
 }
 
 /* ---- limits ---- */
@@ -311,14 +289,14 @@ static void a_full_disk_costs_the_reserve_and_lets_go_of_what_is_not_due(void **
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(endless_readings_stay_within_max_size, begin, end),
-		cmocka_unit_test_setup_teardown(a_buffer_full_of_what_is_due_says_so_and_lets_go_of_what_is_given_up, begin, end),
-		cmocka_unit_test_setup_teardown(a_smaller_limit_at_a_reload_is_obeyed, begin, end),
-		cmocka_unit_test_setup_teardown(an_error_at_the_sync_loses_and_doubles_nothing, begin, end),
-		cmocka_unit_test_setup_teardown(a_commit_that_fails_has_purged_nothing, begin, end),
-		cmocka_unit_test_setup_teardown(a_slow_disk_holds_up_no_call, begin, end),
-		cmocka_unit_test_setup_teardown(a_file_that_may_not_grow_is_an_error_until_it_may_again, begin, end),
-		cmocka_unit_test_setup_teardown(a_full_disk_costs_the_reserve_and_lets_go_of_what_is_not_due, begin, end),
+		cmocka_unit_test_setup_teardown(endless_readings_stay_within_max_size, begin, unmount),
+		cmocka_unit_test_setup_teardown(a_buffer_full_of_what_is_due_says_so_and_lets_go_of_what_is_given_up, begin, unmount),
+		cmocka_unit_test_setup_teardown(a_smaller_limit_at_a_reload_is_obeyed, begin, unmount),
+		cmocka_unit_test_setup_teardown(an_error_at_the_sync_loses_and_doubles_nothing, begin, unmount),
+		cmocka_unit_test_setup_teardown(a_commit_that_fails_has_purged_nothing, begin, unmount),
+		cmocka_unit_test_setup_teardown(a_slow_disk_holds_up_no_call, begin, unmount),
+		cmocka_unit_test_setup_teardown(a_file_that_may_not_grow_is_an_error_until_it_may_again, begin, unmount),
+		cmocka_unit_test_setup_teardown(a_full_disk_costs_the_reserve_and_lets_go_of_what_is_not_due, begin, unmount),
 	};
 
 	sqlite3_config(SQLITE_CONFIG_MULTITHREAD);

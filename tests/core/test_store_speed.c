@@ -1,36 +1,13 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <cmocka.h>
-
 #include <sys/resource.h>
 #include <time.h>
 
-#include "some_store.h"
+#include "one_store.h"
 
 /*
  * Figures, printed; asserted are only bounds that a slow, busy machine keeps
  * too.  Run alone for figures that mean something.
  */
 enum { BATCH = 100, POINTS = 100, BATCHES = 1000 };
-
-static struct shop s;
-
-static int begin(void **state)
-{
-	(void)state;
-	shop_new(&s);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	shop_free(&s);
-	return 0;
-}
 
 static double seconds(clockid_t clock)
 {
