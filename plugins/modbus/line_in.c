@@ -31,11 +31,19 @@ static void skip_tcp(struct mb_line *l, const struct mb_frame *f)
 	l->misfit |= f->fits;
 }
 
+/* What is in flight for the unit; NULL: nothing. */
+static const struct mb_request *asked_of(const struct mb_line *l, uint8_t unit)
+{
+	const struct mb_job *job = l->state == BUSY && l->query.unit == unit ? l->queue.head : NULL;
+
+	return job ? &job->requests[mb_job_current(job)] : NULL;
+}
+
 static void skip_rtu(struct mb_line *l, const struct mb_frame *f)
 {
 	if (f->own)
 		return;
-	if (mb_units_is_late(&l->units, f->unit, gw_now_us())) {
+	if (mb_units_is_late(&l->units, f->unit, asked_of(l, f->unit), gw_now_us())) {
 		l->counts.late++;
 		return;
 	}

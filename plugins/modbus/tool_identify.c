@@ -142,7 +142,7 @@ int mb_tool_identify(int argc, char *argv[])
 		unsigned reason = ways[i].run(c, &o);
 
 		known |= reason == GW_GOOD;
-		answered |= !gw_reason_is_silence(reason);
+		answered |= !gw_reason_is_silence(reason) || reason == GW_PROTOCOL;
 		if (reason == GW_NOT_AVAILABLE)
 			printf("%s: no\n", ways[i].name);
 		else if (reason)

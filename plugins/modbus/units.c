@@ -110,11 +110,13 @@ void mb_units_paid(struct mb_units *u, uint8_t unit, int64_t sent_us, int64_t no
 		me->until_us = until_us;
 }
 
-bool mb_units_is_late(struct mb_units *u, uint8_t unit, int64_t now_us)
+bool mb_units_is_late(struct mb_units *u, uint8_t unit, const struct mb_request *asked, int64_t now_us)
 {
 	struct mb_unit *me = &u->unit[unit];
 
 	if (!me->owed || now_us >= me->until_us)
+		return false;
+	if (asked && !me->mixed && same(asked, &me->last))
 		return false;
 	me->owed--;
 	return true;

@@ -64,8 +64,9 @@ void mb_units_owes(struct mb_units *u, uint8_t unit, const struct mb_request *r,
 		   int64_t now_us);
 /* An answer of the unit came, to a request sent at sent_us: good for that one. */
 void mb_units_paid(struct mb_units *u, uint8_t unit, int64_t sent_us, int64_t now_us);
-/* A frame of the unit that is no answer to what is asked: is it what it owed? */
-bool mb_units_is_late(struct mb_units *u, uint8_t unit, int64_t now_us);
+/* A frame of the unit that is no answer to what it is asked (NULL: nothing, or another unit is):
+ * is it what it owed?  What answers the same request again would have answered this one. */
+bool mb_units_is_late(struct mb_units *u, uint8_t unit, const struct mb_request *asked, int64_t now_us);
 /* From when on the unit may be asked this; 0: at once. */
 int64_t mb_units_hold(const struct mb_units *u, uint8_t unit, const struct mb_request *r);
 

@@ -197,9 +197,10 @@ static void after_a_timeout_only_the_same_is_asked_until_a_late_answer_must_have
 	/* Asked again at 1110, answered at 1150: if that was the first, the second comes at 1260. */
 	mb_units_paid(&u, 1, 1110 * MS, 1150 * MS);
 	assert_int_equal(mb_units_hold(&u, 1, &other), 1297500);
-	assert_true(mb_units_is_late(&u, 1, 1260 * MS));
+	assert_false(mb_units_is_late(&u, 1, &asked, 1250 * MS));
+	assert_true(mb_units_is_late(&u, 1, &coils, 1260 * MS));
 	assert_int_equal(mb_units_hold(&u, 1, &other), 0);
-	assert_false(mb_units_is_late(&u, 1, 1261 * MS));
+	assert_false(mb_units_is_late(&u, 1, NULL, 1261 * MS));
 }
 
 /* ---- line time ---- */
