@@ -116,8 +116,14 @@ TEST_PACKAGES := libcmocka-dev mosquitto mosquitto-clients python3 python3-pymod
 	python3-serial-asyncio python3-yaml mbpoll sqlite3 openssl
 LINT_PACKAGES := clang clang-tidy cppcheck
 BENCH_PACKAGES := collectd-core libmodbus5 libmosquitto1
-.PHONY: deps deps-build deps-lint deps-bench
+# the packages of tests/npm: servers for test_npm, which fails when they are not to be had
+NODE := node=nodejs npm=npm
+NPM := build/npm
+.PHONY: deps deps-demo deps-build deps-lint deps-bench
 deps:
+	@tests/deps $(PACKAGES) $(TEST_PACKAGES) $(NODE)
+	@tests/npm/install $(NPM) || true
+deps-demo:
 	@tests/deps $(PACKAGES) $(TEST_PACKAGES)
 deps-build:
 	@tests/deps $(PACKAGES)
@@ -128,7 +134,7 @@ deps-bench:
 
 # ---- the two commands of the README ----
 .PHONY: demo check
-demo: deps
+demo: deps-demo
 	@$(MAKE) --no-print-directory all
 	@B=$(B) /usr/bin/python3 tests/demo.py
 
@@ -218,7 +224,7 @@ clean:
 ## make             build into build/release
 ## make demo        simulated devices, a broker, the daemon, and live telemetry (DEMO_SECONDS=N ends it)
 ## make check       all tests; ends with `N passed, N failed`
-## make deps        install from Debian what is missing
+## make deps        install what is missing: from Debian, and the servers of tests/npm
 ## make install     [DESTDIR=] [PREFIX=/usr]
 ## make bench       figures beside Debian's collectd
 ## make soak        random faults under load, then the books must close (SEEDS="1 2 3" SOAK_SECONDS=60)

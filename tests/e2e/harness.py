@@ -70,11 +70,11 @@ def program(name):
 class Child:
     """A process of ours: its own group, its log in a file, dead when we are."""
 
-    def __init__(self, argv, log, stdin=subprocess.DEVNULL, stdout=None):
+    def __init__(self, argv, log, stdin=subprocess.DEVNULL, stdout=None, env=None):
         self.argv, self.log = argv, log
         with open(log, "ab") as out:
             self.process = subprocess.Popen(
-                argv, stdin=stdin, stdout=stdout or out, stderr=out, start_new_session=True,
+                argv, env=env, stdin=stdin, stdout=stdout or out, stderr=out, start_new_session=True,
                 preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
 
     @property
@@ -219,15 +219,19 @@ class Gate:
             with self.lock:
                 self.sockets |= {a, b}
             ends = [2]
-            for x, y in ((a, b), (b, a)):
-                threading.Thread(target=self._pump, args=(x, y, ends), daemon=True).start()
+            for x, y, outward in ((a, b, True), (b, a, False)):
+                threading.Thread(target=self._pump, args=(x, y, ends, outward), daemon=True).start()
 
-    def _pump(self, x, y, ends):
+    def passes(self, connection, outward, data):
+        """What goes through, for who wants to look: `connection` is an object, the same for both ways."""
+
+    def _pump(self, x, y, ends, outward):
         try:
             while True:
                 data = x.recv(65536)
                 if not data:
                     break
+                self.passes(ends, outward, data)
                 self.flowing.wait()
                 y.sendall(data)
         except OSError:

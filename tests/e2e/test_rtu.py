@@ -1,44 +1,15 @@
 """Serial lines: RTU on a pseudo-terminal and RTU over TCP, against pymodbus."""
 
 import os
-import pty
 import sys
-import threading
-import tty
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from harness import Child, World, answers, free_port, wait_until  # noqa: E402
+from serial_line import Wire  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
-
-
-class Wire:
-    """Two pseudo-terminals back to back: a null modem."""
-
-    def __init__(self):
-        self.masters, self.keep, self.paths = [], [], []
-        for _ in range(2):
-            master, slave = pty.openpty()
-            tty.setraw(slave)
-            self.masters.append(master)
-            self.keep.append(slave)  # nothing hangs up while an end is closed and opened
-            self.paths.append(os.ttyname(slave))
-        a, b = self.masters
-        for x, y in ((a, b), (b, a)):
-            threading.Thread(target=self._pump, args=(x, y), daemon=True).start()
-
-    def _pump(self, x, y):
-        try:
-            while True:
-                os.write(y, os.read(x, 4096))
-        except OSError:
-            pass
-
-    def close(self):
-        for fd in self.masters + self.keep:
-            os.close(fd)
 
 
 def devices(**more):

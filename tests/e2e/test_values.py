@@ -61,10 +61,10 @@ CASES = [
 ]
 
 
-def layout():
+def layout(cases=CASES):
     """Registers one behind the other, and the points that lie there."""
     registers, points = [], {}
-    for name, raw, keys, _, _ in CASES:
+    for name, raw, keys, _, _ in cases:
         points[name] = {"address": len(registers), **keys}
         registers += raw
     return registers, points
