@@ -64,7 +64,8 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	M(PROGRESS, progress, 38, FROM_CORE, "How far the books of a device are closed.")                   \
 	M(HEALTH, health, 39, FROM_CORE, "The health document of the contract, as JSON.")                   \
 	M(ACKS, acks, 40, FROM_PLUGIN, "What the far end has taken or refused: an array of struct gw_ack.") \
-	M(SINK_STATE, sink_state, 41, FROM_PLUGIN, "Connected or not, how much may be in flight, and why.")
+	M(SINK_STATE, sink_state, 41, FROM_PLUGIN, "Connected or not, how much may be in flight, and why.") \
+	M(WINDOW, window, 42, FROM_CORE, "Readings that were thinned to a window of time (window.h).")
 
 /* F(type, name, "what it is") for each message */
 #define GW_FIELDS_hello(F)                                    \
@@ -225,17 +226,20 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	F(u8, exact, "1: `readings` is exact")           \
 	F(i64, ts_from_ms, "UTC of the first; 0 unknown") \
 	F(i64, ts_to_ms, "UTC of the last; 0 unknown")
+#define GW_FIELDS_window(F)                              \
+	F(u64, id, "to be acknowledged")                 \
+	F(rest, block, "struct gw_window")
 #define GW_FIELDS_progress(F)                        \
 	F(u16, device, "the core's number")          \
 	F(u64, first_seq, "first number ever given") \
-	F(u64, complete_to, "all up to here is acknowledged or declared lost") \
+	F(u64, complete_to, "all up to here is acknowledged, thinned or declared lost") \
 	F(u64, last, "last number given")            \
 	F(i64, ts_ms, "UTC")
 #define GW_FIELDS_health(F) F(rest, json, "the document")
 #define GW_FIELDS_acks(F) F(rest, block, "array of struct gw_ack")
 #define GW_FIELDS_sink_state(F)                                          \
 	F(u8, state, "0 connecting, 1 connected, 2 waiting to connect again") \
-	F(u16, window, "LIVE, REPLAY and LOSS messages that may be unacknowledged") \
+	F(u16, window, "LIVE, REPLAY, LOSS and WINDOW messages that may be unacknowledged") \
 	F(u16, in_flight, "messages sent to the far end and not acknowledged") \
 	F(u64, refused, "messages the far end refused since the start")  \
 	F(u64, session, "number of the present session")                 \
@@ -249,13 +253,13 @@ enum gw_ack_result {
 	GW_ACK_TOO_LARGE, /* can never pass: to be declared lost */
 	GW_ACK_AGAIN,   /* not sent (connection lost): to be delivered again */
 };
-enum gw_ack_what { GW_ACK_READINGS, GW_ACK_LOSS };
+enum gw_ack_what { GW_ACK_READINGS, GW_ACK_LOSS, GW_ACK_WINDOW };
 struct gw_ack {
 	uint16_t device;
 	uint8_t what;    /* enum gw_ack_what */
 	uint8_t result;  /* enum gw_ack_result */
 	uint32_t credit; /* link messages that are finished with this entry: 0 or more */
-	uint64_t from, to; /* seq, inclusive; of a loss: its id, twice */
+	uint64_t from, to; /* seq, inclusive; of a loss or a window: its id, twice */
 };
 _Static_assert(sizeof(struct gw_ack) == 24, "part of the link protocol");
 

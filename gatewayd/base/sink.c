@@ -249,6 +249,42 @@ static int on_loss(struct gw_plugin *p, const struct gw_message *m, struct gw_er
 	return 0;
 }
 
+static const char *check_window_labels(const struct gw_layout *l, const struct gw_window *w)
+{
+	const struct gw_window_point *p = gw_window_points(w);
+
+	for (unsigned i = 0; i < w->points; i++)
+		if (p[i].last_kind == GW_ENUM && p[i].last >= l->points[p[i].index].nlabels)
+			return "a label that its layout does not have";
+	return NULL;
+}
+
+static int on_window(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	struct sink *s = p->side;
+	const struct gw_window *w = (const struct gw_window *)(const void *)m->window.block.s;
+	const struct gw_layout *l;
+	const char *wrong;
+
+	if (!s->started || m->window.block.n < sizeof(*w))
+		return gw_err_set(err, GW_EPROTO, "a window is cut off or came too early");
+	l = gw_layouts_find(s->layouts, w->layout);
+	if (!l || l->device != w->device)
+		return gw_err_set(err, GW_EPROTO,
+				  "a window of device %u names layout %u, which was not given for it",
+				  w->device, w->layout);
+	wrong = gw_window_check(w, m->window.block.n, l->npoints);
+	if (!wrong)
+		wrong = check_window_labels(l, w);
+	if (wrong)
+		return gw_err_set(err, GW_EPROTO, "a window of %s: %s", l->name, wrong);
+	if (s->def->window)
+		s->def->window(s->self, l, m->window.id, w);
+	else
+		gw_sink_ack_window(p, m->window.id, GW_DONE, 1);
+	return 0;
+}
+
 static int on_progress(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
 {
 	struct sink *s = p->side;
@@ -287,6 +323,7 @@ static int message(struct gw_plugin *p, const struct gw_message *m, struct gw_er
 		[GW_MSG_LIVE] = on_live,
 		[GW_MSG_REPLAY] = on_replay,
 		[GW_MSG_LOSS] = on_loss,
+		[GW_MSG_WINDOW] = on_window,
 		[GW_MSG_PROGRESS] = on_progress,
 		[GW_MSG_HEALTH] = on_health,
 	};

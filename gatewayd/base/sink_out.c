@@ -63,15 +63,26 @@ void gw_sink_ack(struct gw_plugin *p, unsigned device, uint64_t from, uint64_t t
 						.to = to });
 }
 
-void gw_sink_ack_loss(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit)
+static void ack_id(struct gw_plugin *p, enum gw_ack_what what, uint64_t id, enum gw_outcome o,
+		   unsigned credit)
 {
 	struct sink *s = p->side;
 
-	gw_acks_add(&s->acks, &(struct gw_ack){ .what = GW_ACK_LOSS,
+	gw_acks_add(&s->acks, &(struct gw_ack){ .what = (uint8_t)what,
 						.result = (uint8_t)o,
 						.credit = credit,
 						.from = id,
 						.to = id });
+}
+
+void gw_sink_ack_loss(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit)
+{
+	ack_id(p, GW_ACK_LOSS, id, o, credit);
+}
+
+void gw_sink_ack_window(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit)
+{
+	ack_id(p, GW_ACK_WINDOW, id, o, credit);
 }
 
 static bool same_far(const struct far_end *a, const struct far_end *b)

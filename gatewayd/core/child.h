@@ -58,6 +58,8 @@ void gw_child_adopt(struct gw_child *c, struct gw_instance *instance, const stru
 
 /* Control messages: queued when the link is full. */
 void gw_child_send(struct gw_child *c, const struct gw_message *m);
+/* One message that may wait: 1 sent; 0 the link is full, drained() follows. */
+int gw_child_offer(struct gw_child *c, const struct gw_message *m);
 /* Readings, back to back in one message: 1 sent; 0 the link is full, drained() follows. */
 int gw_child_sendv(struct gw_child *c, enum gw_message_type type, const struct gw_reading *const *r, size_t n);
 

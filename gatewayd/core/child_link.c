@@ -77,6 +77,18 @@ void gw_child_send(struct gw_child *c, const struct gw_message *m)
 	wait_for_room(c);
 }
 
+int gw_child_offer(struct gw_child *c, const struct gw_message *m)
+{
+	static _Alignas(8) unsigned char buf[GW_MESSAGE_MAX]; /* one loop, one thread */
+
+	if (c->link < 0 || c->full)
+		return 0;
+	if (send_bytes(c, buf, gw_message_encode(m, buf)) != 0)
+		return 1; /* sent, or broken: the end of file says so */
+	wait_for_room(c);
+	return 0;
+}
+
 /* true: all is sent */
 static bool flush_stream(struct gw_child *c)
 {

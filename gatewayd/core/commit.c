@@ -1,7 +1,6 @@
 /*
  * commit.c - the group commit: what lies in the ring goes to the store each `sync` or 1,000
- * readings; what is committed leaves the ring.  When the store is full the oldest due readings
- * are given up, each as a loss record of its sink.
+ * readings; what is committed leaves the ring.  What happens when the store is full is evict.c's.
  */
 #include "core/daemon.h"
 
@@ -13,9 +12,6 @@
 enum {
 	COMMIT_READINGS = 1000,
 	COMMIT_BYTES = 2 * 1024 * 1024, /* what the WAL has room for */
-	RETRY_US = 1000000,
-	GIVE_UP_BYTES = 4 * 1024 * 1024, /* at first; doubled while that is not enough */
-	GIVE_UP_BYTES_MAX = 256 * 1024 * 1024,
 };
 
 void *gw_grow(void *items, size_t *have, size_t want, size_t size)
@@ -34,7 +30,7 @@ void *gw_grow(void *items, size_t *have, size_t want, size_t size)
 	return p;
 }
 
-static void commit_in(struct gw_daemon *d, int64_t us)
+void gw_commit_in(struct gw_daemon *d, int64_t us)
 {
 	d->commit_armed = true;
 	gw_timer_at(d->commit_timer, gw_now_us() + us);
@@ -43,7 +39,7 @@ static void commit_in(struct gw_daemon *d, int64_t us)
 void gw_commit_later(struct gw_daemon *d)
 {
 	if (!d->commit_armed)
-		commit_in(d, d->core.buffer.sync_ms * 1000);
+		gw_commit_in(d, d->core.buffer.sync_ms * 1000);
 }
 
 void gw_commit_reading(struct gw_daemon *d, const struct gw_reading *r, uint64_t position)
@@ -70,7 +66,8 @@ void gw_commit_loss(struct gw_daemon *d, const struct gw_loss_row *row)
 
 bool gw_commit_idle(const struct gw_daemon *d)
 {
-	return !d->commit_running && !d->commit_again && d->npending == 0 && !gw_memory_changed(d->memory);
+	return !d->commit_running && !d->commit_again && d->npending == 0 && d->nwindows == 0 &&
+	       d->nwindows_gone == 0 && !gw_memory_changed(d->memory);
 }
 
 static bool any_due(const struct gw_daemon *d, const struct gw_reading *r)
@@ -203,84 +200,6 @@ static void hold_back_next(struct batch *b)
 			}
 }
 
-/* ---- when it is full ---- */
-
-struct span {
-	uint64_t from, to;
-	int64_t ts_from_ms, ts_to_ms;
-};
-
-static uint64_t give_up_span(struct gw_daemon *d, uint16_t device, const struct span *s)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < d->nsinks; i++)
-		n += gw_deliver_give_up(d->sinks[i]->deliver,
-					&(struct gw_giveup){ .device = device, .from = s->from,
-							     .to = s->to, .cause = GW_LOSS_BUFFER_FULL,
-							     .exact = true, .ts_from_ms = s->ts_from_ms,
-							     .ts_to_ms = s->ts_to_ms });
-	return n;
-}
-
-static uint64_t give_up_rows(struct gw_daemon *d, const struct gw_rows *rows)
-{
-	struct span *spans = calloc(65536, sizeof(*spans));
-	uint64_t n = 0;
-
-	assert(spans);
-	for (size_t i = 0; i < rows->n; i++) {
-		const struct gw_reading *r = rows->readings[i];
-		struct span *s = &spans[r->device];
-
-		if (s->to && r->seq != s->to + 1) {
-			n += give_up_span(d, r->device, s);
-			s->to = 0;
-		}
-		if (!s->to)
-			*s = (struct span){ .from = r->seq, .ts_from_ms = r->ts_ms };
-		s->to = r->seq;
-		s->ts_to_ms = r->ts_ms;
-	}
-	for (unsigned device = 0; device < 65536; device++)
-		if (spans[device].to)
-			n += give_up_span(d, (uint16_t)device, &spans[device]);
-	free(spans);
-	return n;
-}
-
-static void got_oldest(void *arg, struct gw_rows *rows, const struct gw_err *err)
-{
-	struct gw_daemon *d = arg;
-	uint64_t given;
-
-	d->evicting = false;
-	if (err || !rows) {
-		commit_in(d, RETRY_US);
-		return;
-	}
-	given = give_up_rows(d, rows);
-	gw_rows_free(rows);
-	if (given)
-		gw_log(GW_WARNING, "the buffer is full: the oldest %llu readings are given up",
-		       (unsigned long long)given);
-	if (given)
-		gw_commit_now(d);
-	else /* all of them are on their way, or it is the disk that is full */
-		commit_in(d, RETRY_US);
-}
-
-static void make_space(struct gw_daemon *d)
-{
-	if (d->evicting)
-		return;
-	d->evicting = true;
-	d->give_up_bytes = d->give_up_bytes ? d->give_up_bytes * 2 : GIVE_UP_BYTES;
-	if (d->give_up_bytes > GIVE_UP_BYTES_MAX)
-		d->give_up_bytes = GIVE_UP_BYTES_MAX;
-	gw_store_oldest(d->store, d->give_up_bytes, got_oldest, d);
-}
-
 /* ---- the commit ---- */
 
 static void failed(struct gw_daemon *d, const struct gw_err *err)
@@ -298,9 +217,9 @@ static void failed(struct gw_daemon *d, const struct gw_err *err)
 	/* A disk that others filled may get room again: until then the ring holds. */
 	if (err->code == GW_EFULL &&
 	    (err->sys != ENOSPC || gw_ring_room(d->ring) < gw_ring_size(d->ring) / 4))
-		make_space(d);
+		gw_evict(d);
 	else
-		commit_in(d, RETRY_US);
+		gw_commit_in(d, GW_COMMIT_RETRY_US);
 }
 
 static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
@@ -322,13 +241,13 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 			(d->npending - d->committing) * sizeof(*d->pending));
 	d->npending -= d->committing;
 	d->committing = 0;
-	d->give_up_bytes = 0;
+	gw_evict_committed(d);
 	release(d, d->commit_head);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_deliver_committed(d->sinks[i]->deliver, r->last_id ? r->last_id + 1 : 0, gw_now_us());
 	if (d->npending >= COMMIT_READINGS || d->commit_again)
 		gw_commit_now(d);
-	else if (d->npending || d->nchanged_losses || gw_memory_changed(d->memory))
+	else if (d->npending || d->nchanged_losses || d->nwindows_gone || gw_memory_changed(d->memory))
 		gw_commit_later(d);
 }
 
@@ -370,6 +289,7 @@ void gw_commit_now(struct gw_daemon *d)
 	b.c.readings = b.readings;
 	b.c.due = b.due;
 	b.c.next = b.next;
+	gw_evict_gather(d, &b.c);
 	b.c.losses = d->changed_losses;
 	b.c.nlosses = d->nchanged_losses;
 	d->commit_running = true;

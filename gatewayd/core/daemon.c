@@ -473,6 +473,7 @@ static void end(struct gw_daemon *d)
 	free(d->sources);
 	free(d->entering);
 	free(d->sinks);
+	gw_evict_free(d);
 	free(d->pending);
 	free(d->changed_losses);
 	gw_memory_free(d->memory);

@@ -4,6 +4,7 @@
  *	intake.c   readings from sources: normalise, number, ring, hand on
  *	outlet.c   sinks: layouts, states, deliveries and acknowledgements
  *	commit.c   the group commit, and what it frees
+ *	evict.c    what gives way when the buffer is full: thinned to windows, or given up
  *	apply.c    from a plan to a running gateway, at start and at a reload
  *	state.c    the memory of plugins, between their links, memory.c and the commit
  *	write.c    writing a point, for whoever asks
@@ -137,6 +138,13 @@ struct gw_daemon {
 	char store_error[256];
 	bool evicting;
 	size_t give_up_bytes;  /* asked for last; 0: the commit before went well */
+	bool thinning, joining;   /* said so in the log */
+	bool windows_given_up;    /* and not committed */
+	struct gw_rows *last_rows; /* less than a slice: they wait until windows have given way */
+	struct gw_window_piece *windows; /* of thinned readings, not committed; owned */
+	size_t nwindows, windows_capacity, windows_committing;
+	uint64_t *windows_gone; /* ids that are to be deleted */
+	size_t nwindows_gone, windows_gone_capacity, windows_gone_committing;
 	uint64_t commit_head;  /* of the ring when the commit began */
 
 	struct gw_watch *second, *turn;
@@ -171,9 +179,18 @@ void gw_commit_loss(struct gw_daemon *d, const struct gw_loss_row *row);
 void gw_commit_later(struct gw_daemon *d); /* within `sync` */
 void gw_commit_now(struct gw_daemon *d);   /* unless one is running: then after it */
 void gw_commit_on_timer(void *arg);
+enum { GW_COMMIT_RETRY_US = 1000000 };
+void gw_commit_in(struct gw_daemon *d, int64_t us);
 bool gw_commit_idle(const struct gw_daemon *d); /* nothing pending and none running */
 /* Room for `size` bytes in the ring, by letting go what every sink has taken. */
 bool gw_commit_make_room(struct gw_daemon *d, size_t size);
+
+/* evict.c */
+void gw_evict(struct gw_daemon *d); /* the last commit found no room: ends with another commit */
+void gw_evict_gather(struct gw_daemon *d, struct gw_commit *c); /* what a commit is to carry of it */
+void gw_evict_committed(struct gw_daemon *d);                   /* it is on the disk */
+void gw_evict_window_gone(struct gw_daemon *d, uint64_t id);
+void gw_evict_free(struct gw_daemon *d);
 
 /* state.c */
 void gw_state_send(struct gw_daemon *d, const struct gw_instance *i, struct gw_child *child); /* before START */

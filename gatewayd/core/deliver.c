@@ -41,8 +41,10 @@ void gw_deliver_free(struct gw_deliver *d)
 		gw_ranges_free(&d->devices[i].due);
 		gw_ranges_free(&d->devices[i].flight);
 		gw_ranges_free(&d->devices[i].again);
+		gw_ranges_free(&d->devices[i].thinned);
 	}
 	free(d->devices);
+	gw_window_free(d);
 	free(d->losses);
 	free(d->fifo);
 	free(d);
@@ -141,9 +143,13 @@ const struct gw_ranges *gw_deliver_due_of(const struct gw_deliver *d, uint16_t d
 uint64_t gw_deliver_open_from(const struct gw_deliver *d, uint16_t device)
 {
 	const struct gw_ranges *due = gw_deliver_due_of(d, device);
-	uint64_t first = due ? gw_ranges_first(due) : 0, lost = gw_loss_open_from(d, device);
+	uint64_t first = due ? gw_ranges_first(due) : 0;
+	uint64_t others[] = { gw_loss_open_from(d, device), gw_window_open_from(d, device) };
 
-	return lost && (!first || lost < first) ? lost : first;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (others[i] && (!first || others[i] < first))
+			first = others[i];
+	return first;
 }
 
 void gw_deliver_changed(struct gw_deliver *d,
@@ -183,6 +189,19 @@ static void note_again(struct outgoing *o, uint64_t from, uint64_t to)
 	gw_ranges_add(&o->again, from, to);
 }
 
+/* What lies in a window is not sent as a reading any more. */
+static void leave_thinned(struct gw_deliver *d, struct outgoing *o, uint64_t from, uint64_t to)
+{
+	struct gw_range r;
+
+	for (; gw_ranges_overlap(&o->thinned, from, to, &r); from = r.to + 1) {
+		due_remove(d, o, r.from, r.to);
+		gw_ranges_remove(&o->again, r.from, r.to);
+		if (r.to == to)
+			return;
+	}
+}
+
 uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to)
 {
 	struct outgoing *o = gw_deliver_slot(d, device);
@@ -190,6 +209,7 @@ uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, 
 
 	note_again(o, from, to);
 	due_add(d, o, from, to);
+	leave_thinned(d, o, from, to);
 	d->again = true;
 	d->again_keeping = NOT_KEPT; /* the store finds them once it knows that they are due */
 	d->low_id = 0;
@@ -302,6 +322,8 @@ void gw_deliver_ack(struct gw_deliver *d, const struct gw_ack *ack, int64_t now_
 	d->in_use -= ack->credit < d->in_use ? ack->credit : d->in_use;
 	if (ack->what == GW_ACK_LOSS)
 		gw_loss_ack(d, ack);
+	else if (ack->what == GW_ACK_WINDOW)
+		gw_window_ack(d, ack);
 	else if (ack->device < d->ndevices && ack->from <= ack->to)
 		ack_readings(d, ack);
 }
@@ -317,6 +339,7 @@ void gw_deliver_disconnected(struct gw_deliver *d)
 		park(d, &d->devices[i], false);
 	}
 	gw_loss_disconnected(d);
+	gw_window_disconnected(d);
 	gw_deliver_drop_rows(d);
 	gw_deliver_rewind(d);
 }
@@ -331,5 +354,6 @@ struct gw_deliver_stats gw_deliver_stats(const struct gw_deliver *d)
 		.in_use = d->in_use,
 		.parked = d->parked,
 		.losses = gw_loss_open(d),
+		.thinned = d->windows.thinned,
 	};
 }

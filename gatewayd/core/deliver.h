@@ -30,8 +30,13 @@ struct gw_deliver_ops {
 	int (*live)(void *arg, const struct gw_reading *r);
 	int (*replay)(void *arg, const struct gw_reading *const *r, size_t n);
 	int (*loss)(void *arg, const struct gw_loss_row *row);
+	int (*window)(void *arg, const struct gw_window_row *row);
 	/* Ask the store; the answer comes as gw_deliver_rows(). */
 	void (*fetch)(void *arg, uint64_t from_id, size_t max_rows, size_t max_bytes);
+	/* The same with gw_deliver_windows(). */
+	void (*fetch_windows)(void *arg, uint64_t from_id, size_t max_bytes);
+	/* Acknowledged or given up: to be deleted with the next commit. */
+	void (*window_gone)(void *arg, uint64_t id);
 	/* No longer due: acknowledged (cause -1) or given up for a cause. For the ring. */
 	void (*settled)(void *arg, uint16_t device, uint64_t from, uint64_t to, int cause);
 	/* The record is new or changed: to be kept with the next commit. */
@@ -55,6 +60,7 @@ void gw_deliver_free(struct gw_deliver *d); /* NULL is allowed */
 /* A device this sink gets; a reading is live for live_us after its answer.  Again: changes live_us. */
 void gw_deliver_device(struct gw_deliver *d, uint16_t device, int64_t live_us);
 void gw_deliver_restore(struct gw_deliver *d, uint16_t device, const struct gw_ranges *due);
+void gw_deliver_restore_thinned(struct gw_deliver *d, uint16_t device, const struct gw_ranges *ranges);
 void gw_deliver_restore_loss(struct gw_deliver *d, const struct gw_loss_row *row);
 
 /* --- events --- */
@@ -87,15 +93,29 @@ struct gw_giveup {
 };
 uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g);
 
+/*
+ * Thinning: readings that lie still become part of windows of this sink.  The windows go to
+ * the store in the same commit as the smaller due sets; from then on they are delivered, before
+ * the backlog, and acknowledged.  A number is due or in a window, never both.
+ */
+bool gw_deliver_may_thin(const struct gw_deliver *d, uint16_t device, uint64_t seq); /* due and not in flight */
+void gw_deliver_thin(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
+void gw_deliver_windows(struct gw_deliver *d, struct gw_windows *rows); /* takes them over; NULL: failed */
+/* A window of this sink that is not in flight becomes a loss.  Returns how many numbers. */
+uint64_t gw_deliver_give_up_window(struct gw_deliver *d, const struct gw_window_row *row,
+				   enum gw_loss_cause cause);
+
 /* `gatewayctl replay`, replay commands: make acknowledged numbers due again. Returns how many.
+ * Numbers that wait in a window stay there.
  * Those that a walk through the store does not find are not waited for. */
 uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 
 /* --- looks --- */
 const struct gw_ranges *gw_deliver_due_of(const struct gw_deliver *d, uint16_t device); /* NULL: none */
-/* The lowest number of which the far end knows nothing: due, or given up without its having
- * acknowledged the loss; 0: none. */
+/* The lowest number of which the far end knows nothing: due, or in a window or a loss that it
+ * has not acknowledged; 0: none. */
 uint64_t gw_deliver_open_from(const struct gw_deliver *d, uint16_t device);
+const struct gw_ranges *gw_deliver_thinned_of(const struct gw_deliver *d, uint16_t device); /* NULL: none */
 bool gw_deliver_is_due(const struct gw_deliver *d, uint16_t device, uint64_t seq);
 /* A commit begins: calls fn for each device whose due set changed since the last call of this, and
  * clears the marks.  Then gw_deliver_committed() or gw_deliver_mark_all(). */
@@ -108,6 +128,7 @@ struct gw_deliver_stats {
 	uint64_t in_flight; /* readings on their way */
 	unsigned window, in_use, parked;
 	uint64_t losses;    /* records not acknowledged */
+	uint64_t thinned;   /* readings in windows that are not acknowledged */
 };
 struct gw_deliver_stats gw_deliver_stats(const struct gw_deliver *d);
 

@@ -11,6 +11,7 @@
 
 struct outgoing { /* one device */
 	struct gw_ranges due, flight;
+	struct gw_ranges thinned; /* in windows that the far end has not acknowledged */
 	struct gw_ranges again; /* asked for once more: may be gone from the store */
 	uint64_t last_sent; /* highest number ever handed to the sink by this process */
 	int64_t live_us;
@@ -35,6 +36,22 @@ struct outgoing_loss {
 	enum keeping keeping; /* of row.state 1 and 2: is sent, or forgotten, when KEPT */
 	bool in_flight;
 	bool refused; /* not tried again before the next connection */
+};
+
+struct flying { /* a window on its way */
+	struct gw_window_row row; /* without the window */
+	bool refused;             /* it stays here, so that it is not tried again */
+};
+
+struct windows {
+	uint64_t thinned; /* numbers in windows */
+	struct flying *flight;
+	size_t nflight, flight_room;
+	struct gw_windows *fetched;
+	size_t at;        /* next of them */
+	uint64_t next_id; /* where the next fetch starts */
+	bool fetching, stale;
+	bool may_have;    /* the store may have more behind next_id */
 };
 
 struct gw_deliver {
@@ -67,6 +84,7 @@ struct gw_deliver {
 	int64_t walked_us;    /* when the walk was last begun anew because something was passed by */
 	bool again;           /* some device has `again` */
 	enum keeping again_keeping; /* KEPT: a walk from the first row is to find them */
+	struct windows windows;
 	int64_t tokens_at_us; /* replay rate: when tokens were last filled */
 	int64_t tokens_milli; /* thousandths of a reading */
 };
@@ -91,5 +109,17 @@ void gw_loss_committed(struct gw_deliver *d);
 bool gw_loss_pump(struct gw_deliver *d); /* false: no credit, or the link is full */
 uint64_t gw_loss_open_from(const struct gw_deliver *d, uint16_t device); /* lowest number; 0: none */
 uint64_t gw_loss_open(const struct gw_deliver *d);
+
+/* deliver_window.c */
+void gw_window_ack(struct gw_deliver *d, const struct gw_ack *ack);
+void gw_window_disconnected(struct gw_deliver *d);
+void gw_window_committed(struct gw_deliver *d);
+void gw_window_free(struct gw_deliver *d);
+bool gw_window_pump(struct gw_deliver *d); /* false: no credit, no room, or more is being fetched */
+uint64_t gw_window_open_from(const struct gw_deliver *d, uint16_t device);
+
+/* deliver_send.c: one more of the replay rate */
+bool gw_deliver_may_send_one(const struct gw_deliver *d);
+void gw_deliver_sent_one(struct gw_deliver *d);
 
 #endif

@@ -160,6 +160,7 @@ void gw_deliver_committed(struct gw_deliver *d, uint64_t next_id, int64_t now_us
 {
 	(void)now_us;
 	gw_loss_committed(d);
+	gw_window_committed(d);
 	if (next_id)
 		d->end_id = next_id;
 	if (d->again && d->again_keeping == IN_A_COMMIT) {
@@ -290,6 +291,17 @@ bool gw_deliver_has_share(const struct gw_deliver *d)
 	return d->in_use < (share ? share : 1);
 }
 
+bool gw_deliver_may_send_one(const struct gw_deliver *d)
+{
+	return most_now(d) > 0;
+}
+
+void gw_deliver_sent_one(struct gw_deliver *d)
+{
+	if (d->o.replay_rate > 0)
+		d->tokens_milli -= 1000;
+}
+
 /* false: stop for now (credit, rate or the link) */
 static bool pump_rows(struct gw_deliver *d)
 {
@@ -349,6 +361,8 @@ int64_t gw_deliver_pump(struct gw_deliver *d, int64_t now_us)
 		fill_tokens(d, now_us);
 	if (!pump_first(d, now_us) || !pump_live(d, now_us) || !gw_loss_pump(d))
 		return -1;
+	if (!gw_window_pump(d))
+		return d->o.replay_rate > 0 && most_now(d) == 0 ? 20000 : -1;
 	if (d->rows) {
 		if (!pump_rows(d))
 			return d->o.replay_rate > 0 && most_now(d) == 0 ? 20000 : -1;

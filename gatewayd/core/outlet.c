@@ -94,6 +94,45 @@ static int send_loss(void *arg, const struct gw_loss_row *row)
 	return 1;
 }
 
+static int send_window(void *arg, const struct gw_window_row *row)
+{
+	struct gw_sink *s = arg;
+	struct gw_message m = { .type = GW_MSG_WINDOW };
+
+	if (!knows(s, row->window->layout))
+		gw_sink_tell_layout(s, row->window->layout);
+	m.window.id = row->id;
+	m.window.block = (struct gw_str){ (const char *)row->window, row->window->size };
+	return gw_child_offer(s->child, &m);
+}
+
+static void got_windows(void *arg, struct gw_windows *windows, const struct gw_err *err)
+{
+	struct gw_sink *s = arg;
+
+	s->asked--;
+	if (err)
+		gw_log(GW_WARNING, "windows of sink '%s': %s", s->instance.name, err->msg);
+	gw_deliver_windows(s->deliver, windows);
+	gw_sink_pump(s);
+	gw_daemon_gone(s->daemon);
+}
+
+static void fetch_windows(void *arg, uint64_t from_id, size_t max_bytes)
+{
+	struct gw_sink *s = arg;
+
+	s->asked++;
+	gw_store_windows(s->daemon->store,
+			 &(struct gw_windows_query){ .sink = s->number, .from_id = from_id,
+						     .max_bytes = max_bytes }, got_windows, s);
+}
+
+static void window_gone(void *arg, uint64_t id)
+{
+	gw_evict_window_gone(((struct gw_sink *)arg)->daemon, id);
+}
+
 static void got_rows(void *arg, struct gw_rows *rows, const struct gw_err *err)
 {
 	struct gw_sink *s = arg;
@@ -175,7 +214,8 @@ static const struct gw_reading *newest(void *arg, uint16_t device)
 }
 
 const struct gw_deliver_ops gw_outlet_ops = {
-	.live = send_live, .replay = send_replay, .loss = send_loss, .fetch = fetch, .settled = settled,
+	.live = send_live, .replay = send_replay, .loss = send_loss, .window = send_window, .fetch = fetch,
+	.fetch_windows = fetch_windows, .window_gone = window_gone, .settled = settled,
 	.loss_changed = loss_changed, .loss_id = loss_id, .newest = newest,
 };
 
@@ -325,7 +365,7 @@ static int on_acks(struct gw_sink *s, struct gw_str block, struct gw_err *err)
 		return gw_err_set(err, GW_EPROTO, "acknowledgements of %u bytes", block.n);
 	for (uint32_t at = 0; at < block.n; at += sizeof(ack)) {
 		memcpy(&ack, block.s + at, sizeof(ack));
-		if (ack.result > GW_ACK_AGAIN || ack.what > GW_ACK_LOSS)
+		if (ack.result > GW_ACK_AGAIN || ack.what > GW_ACK_WINDOW)
 			return gw_err_set(err, GW_EPROTO, "an acknowledgement of an unknown kind");
 		gw_deliver_ack(s->deliver, &ack, now_us);
 	}

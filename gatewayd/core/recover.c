@@ -60,6 +60,15 @@ static void on_due(void *arg, uint16_t sink, uint16_t device, const struct gw_ra
 		gw_deliver_restore(s->deliver, device, ranges);
 }
 
+static void on_thinned(void *arg, uint16_t sink, uint16_t device, const struct gw_ranges *ranges)
+{
+	struct gw_apply *a = arg;
+	struct gw_sink *s = sink_numbered(a->d, sink);
+
+	if (s)
+		gw_deliver_restore_thinned(s->deliver, device, ranges);
+}
+
 static void on_loss(void *arg, const struct gw_loss_row *row)
 {
 	struct gw_apply *a = arg;
@@ -191,5 +200,6 @@ void gw_recover(struct gw_apply *a)
 	a->d->next_loss_id = 1;
 	gw_store_visit(a->d->store, &(struct gw_store_visitor){
 					    .arg = a, .device = on_device, .layout = on_layout,
-					    .due = on_due, .loss = on_loss, .state = on_state, .done = visited });
+					    .due = on_due, .loss = on_loss, .thinned = on_thinned,
+					    .state = on_state, .done = visited });
 }

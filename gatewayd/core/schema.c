@@ -29,6 +29,14 @@ static const char *const migration[] = {
 	" from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, readings INTEGER NOT NULL, cause INTEGER NOT NULL,"
 	" exact INTEGER NOT NULL, ts_from INTEGER NOT NULL, ts_to INTEGER NOT NULL, state INTEGER NOT NULL);"
 	"CREATE TABLE state (owner TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (owner, key)) WITHOUT ROWID;",
+
+	/* 2: thinned readings */
+	"CREATE TABLE window (id INTEGER PRIMARY KEY, sink INTEGER NOT NULL, device INTEGER NOT NULL,"
+	" from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, ts_from INTEGER NOT NULL, ts_to INTEGER NOT NULL,"
+	" window_ms INTEGER NOT NULL, body BLOB NOT NULL);"
+	"CREATE UNIQUE INDEX window_of ON window (sink, device, from_seq, to_seq);"
+	"CREATE INDEX window_short ON window (window_ms);"
+	"CREATE TABLE window_fixed (sink INTEGER PRIMARY KEY, id INTEGER NOT NULL);",
 };
 _Static_assert(sizeof(migration) / sizeof(migration[0]) == GW_BUFFER_FORMAT, "one step a format");
 

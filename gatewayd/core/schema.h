@@ -12,7 +12,7 @@
 
 #include "gatewayd/error.h"
 
-enum { GW_BUFFER_ID = 0x47574246 /* "GWBF" */, GW_BUFFER_FORMAT = 1, GW_BUFFER_PAGE = 4096 };
+enum { GW_BUFFER_ID = 0x47574246 /* "GWBF" */, GW_BUFFER_FORMAT = 2, GW_BUFFER_PAGE = 4096 };
 
 /* Reads the header of the file itself; nothing is changed.  -1: a SQLite database that
  * is not a buffer, or a buffer of a later version.  0: anything else, damage included. */

@@ -29,7 +29,7 @@ struct gw_ring_settings {
 	int64_t size;
 };
 
-enum gw_when_full { GW_DROP_OLDEST };
+enum gw_when_full { GW_DROP_OLDEST, GW_THIN };
 
 struct gw_buffer_settings {
 	const char *path;

@@ -49,7 +49,7 @@ static const struct gw_key ring_keys[] = {
 static const struct gw_table ring_table = GW_TABLE(
 	"ring", struct gw_ring_settings, ring_keys, "What a killed process had not committed yet.");
 
-static const char *const when_full[] = { "drop-oldest", NULL };
+static const char *const when_full[] = { "drop-oldest", "thin", NULL };
 
 #define AT(member) offsetof(struct gw_buffer_settings, member)
 static const struct gw_key buffer_keys[] = {
@@ -65,7 +65,7 @@ static const struct gw_key buffer_keys[] = {
 	{ "max_size", GW_T_SIZE, GW_RELOAD, "1GiB", "The most the buffer may take on disk.", NULL, NULL,
 	  16 * MIB, 1024 * GIB, AT(max_size), NULL },
 	{ "when_full", GW_T_CHOICE, GW_RELOAD, "drop-oldest",
-	  "What goes when an outage is longer than the buffer.", NULL, when_full, 0, 0, AT(when_full),
+	  "When an outage is longer than the buffer the oldest readings go, or become windows.", NULL, when_full, 0, 0, AT(when_full),
 	  NULL },
 	{ "sync", GW_T_DURATION, GW_RELOAD, "1s",
 	  "The most that a power cut may take; 0s syncs each commit.", NULL, NULL, 0, 1 * H, AT(sync_ms),

@@ -17,6 +17,8 @@
  *	reading id (grows in order of arrival), device, seq, ts, body (struct gw_reading)
  *	due     sink, device, ranges of seq that the sink has not acknowledged
  *	loss    id, sink, device, from, to, readings, cause, exact, ts_from, ts_to, sent
+ *	window  id, sink, device, from, to, ts_from, ts_to, window_ms, body (struct gw_window, packed)
+ *	window_fixed  sink, id: windows up to there were handed out
  *	state   owner, key, value: the memory of plugins
  *
  * A row of `reading` may go when no sink has it due and it is older than
@@ -42,6 +44,7 @@
 #include "gatewayd/error.h"
 #include "gatewayd/loop.h"
 #include "gatewayd/reading.h"
+#include "gatewayd/window.h"
 
 struct gw_store;
 
@@ -149,6 +152,8 @@ struct gw_store_visitor {
 	void (*layout)(void *arg, uint32_t layout, uint16_t device, const void *body, size_t size);
 	void (*due)(void *arg, uint16_t sink, uint16_t device, const struct gw_ranges *ranges);
 	void (*loss)(void *arg, const struct gw_loss_row *row);
+	/* The numbers that lie in windows of the sink. */
+	void (*thinned)(void *arg, uint16_t sink, uint16_t device, const struct gw_ranges *ranges);
 	void (*state)(void *arg, const struct gw_state_row *row);
 	gw_store_done_fn *done;
 };
@@ -174,6 +179,11 @@ struct gw_next_row {
 	uint16_t device;
 	uint64_t next_seq; /* all below were given */
 };
+struct gw_window_piece {
+	uint16_t sink;
+	uint64_t first_id; /* of the reading row that is the first in it */
+	const struct gw_window *window;
+};
 struct gw_commit {
 	const struct gw_reading *const *readings; /* borrowed until done; lie in the ring */
 	size_t nreadings;
@@ -185,6 +195,12 @@ struct gw_commit {
 	size_t nnext;
 	const struct gw_state_row *states; /* changed ones; copied */
 	size_t nstates;
+	/* New ones; the windows are borrowed until done.  One that continues the last window of its
+	 * sink and device in the same minute becomes part of it. */
+	const struct gw_window_piece *windows;
+	size_t nwindows;
+	const uint64_t *windows_gone; /* ids: acknowledged or given up; copied */
+	size_t nwindows_gone;
 };
 struct gw_commit_result {
 	const struct gw_err *err; /* NULL: committed; GW_EFULL: no room although history is gone */
@@ -221,9 +237,39 @@ void gw_store_fetch(struct gw_store *st, uint16_t sink, uint64_t from_id, size_t
 		    gw_rows_fn *fn, void *arg);
 void gw_rows_free(struct gw_rows *rows);
 
-/* The oldest rows that any sink has due, together at least `bytes`: fn gets them as rows without
- * bodies beyond the header (readings[i]->count is right, tags are not there). */
-void gw_store_oldest(struct gw_store *st, size_t bytes, gw_rows_fn *fn, void *arg);
+/* The oldest rows that any sink has due, together at least `bytes`.  headers: without bodies beyond
+ * the header (readings[i]->count is right, tags are not there), damaged ones among them. */
+void gw_store_oldest(struct gw_store *st, size_t bytes, bool headers, gw_rows_fn *fn, void *arg);
+
+/* --- windows of thinned readings (gatewayd/window.h), each for one sink --- */
+struct gw_window_row {
+	uint64_t id; /* unique, grows with the age of what is in it */
+	uint16_t sink, device;
+	uint64_t from, to;
+	int64_t ts_from_ms, ts_to_ms;
+	const struct gw_window *window; /* NULL: damaged, or not asked for */
+};
+struct gw_windows {
+	uint64_t next_id; /* where to go on */
+	bool end;         /* nothing behind that */
+	size_t n, bytes;  /* bytes: on the disk */
+	const struct gw_window_row *rows;
+};
+typedef void gw_windows_fn(void *arg, struct gw_windows *windows, const struct gw_err *err);
+struct gw_windows_query {
+	uint16_t sink;    /* 0: all, without their bodies */
+	uint64_t from_id;
+	size_t max_bytes; /* about; looks at 20,000 windows at most */
+};
+/* Windows that were handed out with their bodies never change any more.  The callee of fn ends
+ * them with gw_windows_free(). */
+void gw_store_windows(struct gw_store *st, const struct gw_windows_query *q, gw_windows_fn *fn, void *arg);
+void gw_windows_free(struct gw_windows *windows);
+
+/* Joins windows of one minute that were not handed out to windows of ten, the oldest first, about
+ * max_bytes of them.  fn gets how many fewer there are then. */
+typedef void gw_joined_fn(void *arg, uint64_t fewer, const struct gw_err *err);
+void gw_store_join_windows(struct gw_store *st, size_t max_bytes, gw_joined_fn *fn, void *arg);
 
 /* --- memory of sinks and plugins --- */
 void gw_store_session(struct gw_store *st, uint16_t sink, uint64_t session); /* kept with the next commit */

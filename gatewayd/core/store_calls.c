@@ -153,6 +153,8 @@ static void finish_commit(struct gw_request *q)
 	free((void *)(uintptr_t)r->work.c.next);
 	free((void *)(uintptr_t)r->work.c.readings);
 	free((void *)(uintptr_t)r->work.c.states);
+	free((void *)(uintptr_t)r->work.c.windows);
+	free((void *)(uintptr_t)r->work.c.windows_gone);
 	free(r);
 }
 
@@ -189,6 +191,8 @@ void gw_store_commit(struct gw_store *st, const struct gw_commit *c, gw_commit_d
 	r->work.c.losses = copied(c->losses, c->nlosses, sizeof(*c->losses));
 	r->work.c.next = copied(c->next, c->nnext, sizeof(*c->next));
 	r->work.c.states = gw_state_copy(c->states, c->nstates);
+	r->work.c.windows = copied(c->windows, c->nwindows, sizeof(*c->windows));
+	r->work.c.windows_gone = copied(c->windows_gone, c->nwindows_gone, sizeof(*c->windows_gone));
 	r->work.c.readings = copied(c->readings, c->nreadings, sizeof(*c->readings));
 	r->done = done;
 	r->arg = arg;
@@ -237,13 +241,13 @@ static void ask_rows(struct gw_store *st, const struct gw_rows_query *query, gw_
 void gw_store_fetch(struct gw_store *st, uint16_t sink, uint64_t from_id, size_t max_rows, size_t max_bytes,
 		    gw_rows_fn *fn, void *arg)
 {
-	ask_rows(st, &(struct gw_rows_query){ .sink = sink, .from_id = from_id, .max_rows = max_rows,
+	ask_rows(st, &(struct gw_rows_query){ .sink = sink, .due = sink != 0, .from_id = from_id, .max_rows = max_rows,
 					      .max_bytes = max_bytes }, fn, arg);
 }
 
-void gw_store_oldest(struct gw_store *st, size_t bytes, gw_rows_fn *fn, void *arg)
+void gw_store_oldest(struct gw_store *st, size_t bytes, bool headers, gw_rows_fn *fn, void *arg)
 {
-	ask_rows(st, &(struct gw_rows_query){ .headers = true, .max_rows = SIZE_MAX, .max_bytes = bytes }, fn, arg);
+	ask_rows(st, &(struct gw_rows_query){ .headers = headers, .due = true, .max_rows = SIZE_MAX, .max_bytes = bytes }, fn, arg);
 }
 
 /* ---- session ---- */

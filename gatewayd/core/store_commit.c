@@ -39,6 +39,8 @@ static uint64_t pages_wanted(const struct gw_commit_work *w)
 		bytes += w->c.readings[i]->size;
 	for (size_t i = 0; i < w->c.nstates; i++)
 		bytes += w->c.states[i].size;
+	for (size_t i = 0; i < w->c.nwindows; i++)
+		bytes += w->c.windows[i].window->size;
 	return bytes / GW_BUFFER_PAGE * 3 / 2 + w->c.nreadings / 4 + SPARE_PAGES;
 }
 
@@ -84,6 +86,11 @@ static int put_losses(struct gw_db *d, struct gw_commit_work *w)
 	if (rc == SQLITE_OK && newest > GW_LOSSES_KEPT)
 		rc = gw_db_run(d, GW_SQL_LOSS_FORGET, "i", (int64_t)(newest - GW_LOSSES_KEPT));
 	return rc;
+}
+
+static int put_windows(struct gw_db *d, struct gw_commit_work *w)
+{
+	return gw_db_put_windows(d, &w->c);
 }
 
 static int put_sinks(struct gw_db *d, struct gw_commit_work *w)
@@ -189,7 +196,7 @@ static int commit(struct gw_db *d, struct gw_commit_work *w)
 }
 
 static int (*const step[])(struct gw_db *d, struct gw_commit_work *w) = {
-	begin, purge, put_due, put_losses, put_sinks, put_states, put_readings, put_devices, measure,
+	begin, purge, put_due, put_losses, put_windows, put_sinks, put_states, put_readings, put_devices, measure,
 	find_oldest, commit,
 };
 

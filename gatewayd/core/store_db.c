@@ -19,7 +19,10 @@ static const char *const text[GW_STATEMENTS] = {
 	[GW_SQL_BODY] = "SELECT body FROM reading WHERE id = ?1",
 	[GW_SQL_DELETE] = "DELETE FROM reading WHERE id BETWEEN ?1 AND ?2",
 	[GW_SQL_OLDEST] = "SELECT id, ts FROM reading ORDER BY id LIMIT 1",
-	[GW_SQL_NEWEST] = "SELECT max(id) FROM reading",
+	/* windows have ids of readings that may be gone */
+	[GW_SQL_NEWEST] = "SELECT max(coalesce((SELECT max(id) FROM reading), 0),"
+			  " coalesce((SELECT max(id) >> 16 FROM window), 0),"
+			  " coalesce((SELECT max(id) >> 16 FROM window_fixed), 0))",
 	[GW_SQL_DEVICES] = "SELECT number, name, first_seq, next_seq, readings FROM device ORDER BY number",
 	[GW_SQL_DEVICE_ADD] = "INSERT INTO device (number, name, first_seq, next_seq) VALUES (?1, ?2, ?3, ?4)",
 	[GW_SQL_DEVICE_SET] = "UPDATE device SET next_seq = ?2, readings = ?3 WHERE number = ?1",
@@ -38,6 +41,22 @@ static const char *const text[GW_STATEMENTS] = {
 	[GW_SQL_LAYOUTS] = "SELECT number, device, body FROM layout ORDER BY number",
 	[GW_SQL_LAYOUT_LAST] = "SELECT number, from_seq, body FROM layout WHERE device = ?1 ORDER BY number DESC LIMIT 1",
 	[GW_SQL_LAYOUT_ADD] = "INSERT INTO layout (device, from_seq, body) VALUES (?1, ?2, ?3)",
+	[GW_SQL_WINDOW_BEFORE] = "SELECT id, from_seq, to_seq, window_ms, body FROM window"
+				 " WHERE sink = ?1 AND device = ?2 AND from_seq <= ?3 ORDER BY from_seq DESC LIMIT 1",
+	[GW_SQL_WINDOW_BEHIND] = "SELECT id, from_seq, to_seq, window_ms, body FROM window"
+				 " WHERE sink = ?1 AND device = ?2 AND from_seq = ?3",
+	[GW_SQL_WINDOW_PUT] = "INSERT OR REPLACE INTO window (id, sink, device, from_seq, to_seq, ts_from, ts_to,"
+			      " window_ms, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[GW_SQL_WINDOW_DELETE] = "DELETE FROM window WHERE id = ?1",
+	[GW_SQL_WINDOW_DROP] = "DELETE FROM window WHERE sink = ?1",
+	[GW_SQL_WINDOW_WALK] = "SELECT id, sink, device, from_seq, to_seq, ts_from, ts_to, length(body) FROM window"
+			       " WHERE id >= ?1 ORDER BY id LIMIT ?2",
+	[GW_SQL_WINDOW_BODY] = "SELECT body FROM window WHERE id = ?1",
+	[GW_SQL_WINDOW_SHORT] = "SELECT id, sink, device, from_seq FROM window WHERE id > ?1 AND window_ms = ?2"
+				" ORDER BY id LIMIT 1",
+	[GW_SQL_WINDOW_RANGES] = "SELECT sink, device, from_seq, to_seq FROM window ORDER BY sink, device, from_seq",
+	[GW_SQL_FIXED] = "SELECT sink, id FROM window_fixed",
+	[GW_SQL_FIXED_PUT] = "INSERT OR REPLACE INTO window_fixed (sink, id) VALUES (?1, ?2)",
 	[GW_SQL_STATES] = "SELECT owner, key, value FROM state",
 	[GW_SQL_STATE_PUT] = "INSERT OR REPLACE INTO state (owner, key, value) VALUES (?1, ?2, ?3)",
 	[GW_SQL_STATE_DELETE] = "DELETE FROM state WHERE owner = ?1 AND key = ?2",

@@ -152,12 +152,20 @@ static void take_due(struct gw_db *d, sqlite3_stmt *stmt)
 		gw_ranges_add(set, row->first, row->next - 1);
 }
 
+static void take_fixed(struct gw_db *d, sqlite3_stmt *stmt)
+{
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (d->sink[i].number == (uint16_t)sqlite3_column_int(stmt, 0))
+			d->sink[i].fixed = (uint64_t)sqlite3_column_int64(stmt, 1);
+}
+
 int gw_db_load(struct gw_db *d)
 {
 	static const struct {
 		enum gw_statement statement;
 		void (*take)(struct gw_db *d, sqlite3_stmt *stmt);
-	} table[] = { { GW_SQL_DEVICES, take_device }, { GW_SQL_SINKS, take_sink }, { GW_SQL_DUES, take_due } };
+	} table[] = { { GW_SQL_DEVICES, take_device }, { GW_SQL_SINKS, take_sink }, { GW_SQL_DUES, take_due },
+		      { GW_SQL_FIXED, take_fixed } };
 	uint64_t newest = 0;
 	int rc = SQLITE_DONE;
 

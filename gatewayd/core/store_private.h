@@ -31,6 +31,9 @@ enum gw_statement {
 	GW_SQL_DUES, GW_SQL_DUE_PUT, GW_SQL_DUE_DELETE,
 	GW_SQL_LOSSES, GW_SQL_LOSS_PUT, GW_SQL_LOSS_FORGET, GW_SQL_LOSS_DELETE,
 	GW_SQL_LAYOUTS, GW_SQL_LAYOUT_LAST, GW_SQL_LAYOUT_ADD,
+	GW_SQL_WINDOW_BEFORE, GW_SQL_WINDOW_BEHIND, GW_SQL_WINDOW_PUT, GW_SQL_WINDOW_DELETE, GW_SQL_WINDOW_DROP,
+	GW_SQL_WINDOW_WALK, GW_SQL_WINDOW_BODY, GW_SQL_WINDOW_SHORT, GW_SQL_WINDOW_RANGES,
+	GW_SQL_FIXED, GW_SQL_FIXED_PUT,
 	GW_SQL_STATES, GW_SQL_STATE_PUT, GW_SQL_STATE_DELETE,
 	GW_SQL_META, GW_SQL_META_PUT, GW_SQL_BOOT, GW_SQL_BOOT_ADD,
 	GW_SQL_PAGES, GW_SQL_FREE_PAGES, GW_SQL_UNDO_COUNT, GW_SQL_UNDO, GW_SQL_CHECK,
@@ -56,6 +59,7 @@ struct gw_sink_row {
 	uint64_t session;
 	bool present; /* in the configuration */
 	bool changed; /* session, since the last commit */
+	uint64_t fixed; /* its windows up to this id were handed out: they change no more */
 };
 
 struct gw_due_set {
@@ -90,6 +94,7 @@ struct gw_db {
 	int64_t reserve_tried_ms;
 	int step_errno; /* of the statement that failed last */
 	bool purge_off; /* a page in the purge's way is damaged */
+	uint64_t joined; /* windows up to this id are as long as they get */
 
 	struct gw_device_row *device; /* by number */
 	size_t ndevices;
@@ -167,6 +172,13 @@ struct gw_commit_work {
 };
 void gw_db_commit(struct gw_db *d, struct gw_commit_work *w);
 
+/* store_window.c */
+/* In the open transaction. */
+int gw_db_put_windows(struct gw_db *d, const struct gw_commit *c);
+int gw_db_windows(struct gw_db *d, const struct gw_windows_query *q, struct gw_windows **out, struct gw_err *err);
+/* Joins windows of a minute to windows of ten, the oldest first, about max_bytes of them. */
+int gw_db_join_windows(struct gw_db *d, size_t max_bytes, uint64_t *joined, struct gw_err *err);
+
 /* store_register.c */
 int gw_db_register(struct gw_db *d, struct gw_registration *devices, size_t ndevices,
 		   struct gw_sink_registration *sinks, size_t nsinks, struct gw_err *err);
@@ -175,7 +187,8 @@ int gw_db_reserve(struct gw_db *d, uint16_t device, uint64_t upto, struct gw_err
 /* store_read.c */
 struct gw_rows_query {
 	uint16_t sink;
-	bool headers; /* the oldest that any sink has due, without bodies */
+	bool headers; /* without bodies */
+	bool due; /* only what the sink (0: any) has due; all: what is there */
 	uint64_t from_id;
 	size_t max_rows, max_bytes;
 };

@@ -127,7 +127,7 @@ static int take(struct gw_db *d, const struct gw_rows_query *q, const struct row
 
 static bool is_wanted(const struct gw_db *d, const struct gw_rows_query *q, const struct row *row)
 {
-	return (q->sink == 0 && !q->headers) || gw_db_is_due(d, q->sink, row->device, row->seq);
+	return !q->due || gw_db_is_due(d, q->sink, row->device, row->seq);
 }
 
 static bool is_enough(const struct gw_rows_query *q, const struct rows *b)
@@ -137,7 +137,7 @@ static bool is_enough(const struct gw_rows_query *q, const struct rows *b)
 
 static int collect(struct gw_db *d, const struct gw_rows_query *q, struct rows *b)
 {
-	int64_t limit = q->headers ? -1 : GW_ROWS_LOOKED_AT, looked_at = 0;
+	int64_t limit = q->due && q->sink == 0 ? -1 : GW_ROWS_LOOKED_AT, looked_at = 0;
 	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_WALK, "ii", (int64_t)q->from_id, limit);
 	int rc = SQLITE_ROW;
 

@@ -162,6 +162,8 @@ static int drop_sink(struct gw_db *d, const struct gw_sink_row *row)
 
 	if (rc == SQLITE_OK)
 		rc = gw_db_run(d, GW_SQL_DUE_DELETE, "i", (int64_t)row->number);
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_WINDOW_DROP, "i", (int64_t)row->number);
 	return rc == SQLITE_OK ? gw_db_run(d, GW_SQL_LOSS_DELETE, "i", (int64_t)row->number) : rc;
 }
 

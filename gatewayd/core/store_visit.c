@@ -23,6 +23,8 @@ struct gw_snapshot {
 	size_t ndue;
 	struct gw_loss_row *loss;
 	size_t nlosses;
+	struct gw_due_set *thinned;
+	size_t nthinned;
 	struct gw_state_row *state; /* what a row points to is one allocation, at its owner */
 	size_t nstates;
 };
@@ -115,6 +117,22 @@ static void take_loss(struct gw_snapshot *s, sqlite3_stmt *stmt)
 	s->loss[s->nlosses++] = row;
 }
 
+/* They come by sink and device. */
+static void take_thinned(struct gw_snapshot *s, sqlite3_stmt *stmt)
+{
+	uint16_t sink = (uint16_t)sqlite3_column_int(stmt, 0), device = (uint16_t)sqlite3_column_int(stmt, 1);
+	uint64_t from = (uint64_t)sqlite3_column_int64(stmt, 2), to = (uint64_t)sqlite3_column_int64(stmt, 3);
+	struct gw_due_set *last = s->nthinned ? &s->thinned[s->nthinned - 1] : NULL;
+
+	if (!last || last->sink != sink || last->device != device) {
+		s->thinned = gw_must(realloc(s->thinned, (s->nthinned + 1) * sizeof(*s->thinned)));
+		last = &s->thinned[s->nthinned++];
+		*last = (struct gw_due_set){ .sink = sink, .device = device };
+	}
+	if (from >= 1 && from <= to)
+		gw_ranges_add(&last->set, from, to);
+}
+
 static void take_state(struct gw_snapshot *s, sqlite3_stmt *stmt)
 {
 	const char *owner = (const char *)sqlite3_column_text(stmt, 0);
@@ -149,6 +167,8 @@ int gw_db_snapshot(struct gw_db *d, struct gw_snapshot **out, struct gw_err *err
 	if (rc == SQLITE_OK)
 		rc = read_table(d, GW_SQL_LOSSES, s, take_loss);
 	if (rc == SQLITE_OK)
+		rc = read_table(d, GW_SQL_WINDOW_RANGES, s, take_thinned);
+	if (rc == SQLITE_OK)
 		rc = read_table(d, GW_SQL_STATES, s, take_state);
 	*out = s;
 	if (rc == SQLITE_OK)
@@ -168,6 +188,8 @@ void gw_snapshot_show(const struct gw_snapshot *s, const struct gw_store_visitor
 		v->due(v->arg, s->due[i].sink, s->due[i].device, &s->due[i].set);
 	for (size_t i = 0; v->loss && i < s->nlosses; i++)
 		v->loss(v->arg, &s->loss[i]);
+	for (size_t i = 0; v->thinned && i < s->nthinned; i++)
+		v->thinned(v->arg, s->thinned[i].sink, s->thinned[i].device, &s->thinned[i].set);
 	for (size_t i = 0; v->state && i < s->nstates; i++)
 		v->state(v->arg, &s->state[i]);
 }
@@ -182,6 +204,9 @@ void gw_snapshot_free(struct gw_snapshot *s)
 		free(s->layout[i].body);
 	for (size_t i = 0; i < s->ndue; i++)
 		gw_ranges_free(&s->due[i].set);
+	for (size_t i = 0; i < s->nthinned; i++)
+		gw_ranges_free(&s->thinned[i].set);
+	free(s->thinned);
 	for (size_t i = 0; i < s->nstates; i++)
 		free((void *)(uintptr_t)s->state[i].owner);
 	free(s->state);

@@ -264,6 +264,20 @@ static uint64_t written_mib(void)
 	return bytes >> 20;
 }
 
+/* Readings that lie in windows, of the sink that has most. */
+static uint64_t thinned(const struct gw_daemon *d)
+{
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < d->nsinks; i++) {
+		uint64_t n = gw_deliver_stats(d->sinks[i]->deliver).thinned;
+
+		if (n > most)
+			most = n;
+	}
+	return most;
+}
+
 static json_t *buffer(struct gw_daemon *d)
 {
 	uint64_t backlog_bytes = 0; /* what must stay; history gives way */
@@ -286,6 +300,7 @@ static json_t *buffer(struct gw_daemon *d)
 				"bytes", (json_int_t)d->last_commit.bytes, "oldest_ts",
 				(json_int_t)d->last_commit.oldest_ts_ms, "horizon_s", (json_int_t)horizon);
 
+	json_object_set_new(doc, "thinned", json_integer((json_int_t)thinned(d)));
 	for (size_t i = 0; i < d->nsinks; i++)
 		if (d->sinks[i]->state != GW_FAR_CONNECTED && horizon) {
 			json_object_set_new(doc, "exhausted_at", json_integer(gw_wall_ms() + horizon * 1000));

@@ -21,6 +21,7 @@
 #include "gatewayd/error.h"
 #include "gatewayd/loop.h"
 #include "gatewayd/reading.h"
+#include "gatewayd/window.h"
 
 struct gw_plugin; /* the runtime's side of this process */
 
@@ -237,6 +238,9 @@ struct gw_sink_plugin {
 	void (*readings)(void *self, bool live, const struct gw_layout *const *layouts,
 			 const struct gw_reading *const *readings, size_t count);
 	void (*loss)(void *self, const struct gw_layout *current, const struct gw_loss *loss);
+	/* Readings that were thinned, made under `layout`.  Borrowed; to be acknowledged with
+	 * gw_sink_ack_window().  NULL: acknowledged and forgotten, as losses are. */
+	void (*window)(void *self, const struct gw_layout *layout, uint64_t id, const struct gw_window *w);
 	void (*progress)(void *self, const struct gw_layout *current, const struct gw_progress *p);
 	void (*health)(void *self, const char *json, size_t size);
 	/* One thing remembered with gw_state_put() by a process before; before start(). */
@@ -250,6 +254,7 @@ enum gw_outcome { GW_DONE, GW_REFUSED, GW_TOO_LARGE, GW_AGAIN };
 void gw_sink_ack(struct gw_plugin *p, unsigned device, uint64_t from, uint64_t to, enum gw_outcome o,
 		 unsigned credit);
 void gw_sink_ack_loss(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit);
+void gw_sink_ack_window(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit);
 /*
  * On every change.  Connected: the core may have `window` calls unacknowledged.
  * Anything else: all that is unacknowledged counts as not sent, and no

@@ -193,7 +193,8 @@ static void make_topics(struct mqtt_fleet *f, const struct gw_layout *l, struct 
 	own->prefix = gw_arena_strdup(f->arena, topic);
 	own->topics = (struct mqtt_device_topics){ join(f->arena, topic, "data"),
 						   join(f->arena, topic, "replay"),
-						   join(f->arena, topic, "loss") };
+						   join(f->arena, topic, "loss"),
+						   join(f->arena, topic, "window") };
 }
 
 /* The device's topics are others now: the old ones are emptied, the new ones written. */

@@ -140,7 +140,9 @@ static void settle(struct mqtt_publisher *p, struct mqtt_message *m, enum gw_out
 	unsigned credit = m->call && m->call->left == 1;
 
 	if (m->kind == MQTT_M_LOSS)
-		p->ops->ack_loss(p->arg, m->loss, o, credit);
+		p->ops->ack_loss(p->arg, m->id, o, credit);
+	else if (m->kind == MQTT_M_WINDOW)
+		p->ops->ack_window(p->arg, m->id, o, credit);
 	else if (m->kind != MQTT_M_DOCUMENT)
 		ack_runs(p, m, o, credit);
 	forget(p, m);
@@ -284,17 +286,21 @@ void mqtt_publisher_readings(struct mqtt_publisher *p, const struct mqtt_batch *
 	release_built(p, b.first);
 }
 
-void mqtt_publisher_loss(struct mqtt_publisher *p, const char *topic, uint64_t id, const char *text,
-			 size_t size)
+void mqtt_publisher_record(struct mqtt_publisher *p, enum mqtt_record what, const char *topic,
+			   uint64_t id, const char *text, size_t size)
 {
 	if (!p->open || p->drain)
 		return;
-	struct mqtt_message *m = mqtt_message_new(&p->pool, MQTT_M_LOSS, topic);
-	m->loss = id;
+	struct mqtt_message *m = mqtt_message_new(
+		&p->pool, what == MQTT_WINDOW ? MQTT_M_WINDOW : MQTT_M_LOSS, topic);
+	m->id = id;
 	m->call = mqtt_call_new(&p->pool);
 	m->call->left = 1;
 	mqtt_text_put(&m->text, text, size);
-	push_back(p, m);
+	if (size > payload_max(p, topic))
+		too_large(p, m);
+	else
+		push_back(p, m);
 }
 
 void mqtt_publisher_wake(struct mqtt_publisher *p)

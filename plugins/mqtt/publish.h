@@ -49,6 +49,7 @@ struct mqtt_publisher_ops {
 	void (*ack)(void *arg, unsigned device, uint64_t from, uint64_t to, enum gw_outcome o,
 		    unsigned credit);
 	void (*ack_loss)(void *arg, uint64_t id, enum gw_outcome o, unsigned credit);
+	void (*ack_window)(void *arg, uint64_t id, enum gw_outcome o, unsigned credit);
 	/* The broker does not take messages on this topic (MQTT 5 reason code). */
 	void (*refused)(void *arg, const char *topic, unsigned reason);
 	/* It cannot go on over this connection. */
@@ -57,7 +58,7 @@ struct mqtt_publisher_ops {
 
 /* Where readings of a layout go; the texts live as long as the publisher. */
 struct mqtt_device_topics {
-	const char *data, *replay, *loss;
+	const char *data, *replay, *loss, *window;
 };
 
 struct mqtt_batch {
@@ -87,8 +88,10 @@ void mqtt_publisher_drain(struct mqtt_publisher *p);
 void mqtt_publisher_learn_size(struct mqtt_publisher *p);
 
 void mqtt_publisher_readings(struct mqtt_publisher *p, const struct mqtt_batch *b);
-void mqtt_publisher_loss(struct mqtt_publisher *p, const char *topic, uint64_t id, const char *text,
-			 size_t size);
+/* A loss or a window of that id. */
+enum mqtt_record { MQTT_LOSS, MQTT_WINDOW };
+void mqtt_publisher_record(struct mqtt_publisher *p, enum mqtt_record what, const char *topic,
+			   uint64_t id, const char *text, size_t size);
 void mqtt_publisher_wake(struct mqtt_publisher *p); /* ops->document has something */
 
 /* reason: 0 or an MQTT 5 PUBACK reason code. */

@@ -17,6 +17,7 @@
 #include "refusals.h"
 #include "session.h"
 #include "sink.h"
+#include "window.h"
 
 enum {
 	SECOND_US = 1000000,
@@ -72,6 +73,11 @@ static void ack_loss(void *arg, uint64_t id, enum gw_outcome o, unsigned credit)
 	gw_sink_ack_loss(((struct sink *)arg)->plugin, id, o, credit);
 }
 
+static void ack_window(void *arg, uint64_t id, enum gw_outcome o, unsigned credit)
+{
+	gw_sink_ack_window(((struct sink *)arg)->plugin, id, o, credit);
+}
+
 static void refused(void *arg, const char *topic, unsigned reason)
 {
 	mqtt_refusals_tell(&((struct sink *)arg)->refusals, topic, reason);
@@ -88,6 +94,7 @@ static const struct mqtt_publisher_ops publisher_ops = {
 	.document_sent = document_sent,
 	.ack = ack,
 	.ack_loss = ack_loss,
+	.ack_window = ack_window,
 	.refused = refused,
 	.trouble = trouble,
 };
@@ -426,7 +433,21 @@ static void take_loss(void *self, const struct gw_layout *current, const struct 
 	if (s->stopping)
 		return;
 	mqtt_doc_loss(&t, loss);
-	mqtt_publisher_loss(s->publisher, mqtt_layout(current)->topics.loss, loss->id, t.s, t.n);
+	mqtt_publisher_record(s->publisher, MQTT_LOSS, mqtt_layout(current)->topics.loss, loss->id, t.s, t.n);
+	mqtt_text_free(&t);
+}
+
+static void take_window(void *self, const struct gw_layout *layout, uint64_t id,
+			const struct gw_window *w)
+{
+	struct sink *s = self;
+	const struct gw_gateway_info *gateway = mqtt_fleet_gateway(s->fleet);
+	struct mqtt_text t = { 0 };
+
+	if (s->stopping)
+		return;
+	mqtt_doc_window(&t, layout, w, w->boot == gateway->boot_number ? gateway->boot : NULL);
+	mqtt_publisher_record(s->publisher, MQTT_WINDOW, mqtt_layout(layout)->topics.window, id, t.s, t.n);
 	mqtt_text_free(&t);
 }
 
@@ -480,6 +501,7 @@ const struct gw_sink_plugin mqtt_sink = {
 	.device_gone = take_device_gone,
 	.readings = take_readings,
 	.loss = take_loss,
+	.window = take_window,
 	.progress = take_progress,
 	.health = take_health,
 	.stop = stop,

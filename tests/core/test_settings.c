@@ -130,7 +130,7 @@ static const struct {
 	{ "gateway: {id: g}\nbuffer: {keep: 3}\n",
 	  "c.yaml:2:16: buffer.keep: '3' needs a unit: ms, s, m, h or d, for example 3s\n" },
 	{ "gateway: {id: g}\nbuffer: {when_full: drop}\n",
-	  "c.yaml:2:21: buffer.when_full: 'drop' is not one of drop-oldest\n" },
+	  "c.yaml:2:21: buffer.when_full: 'drop' is not one of drop-oldest, thin\n" },
 	{ "gateway: {id: g, location: {lat: 10}}\n",
 	  "c.yaml:1:18: gateway.location: required key 'lon' is missing\n" },
 	{ "gateway: {id: g}\nbufer: {}\n",

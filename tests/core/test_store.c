@@ -148,7 +148,7 @@ static void the_oldest_that_are_due_come_as_headers(void **state)
 	shop_open(&s);
 	r = shop_device(&s, "pump");
 	put(&(struct shop_batch){ r.device, r.next_seq, 50, 100, gw_wall_ms(), r.next_seq + 7, r.next_seq + 49, false });
-	gw_store_oldest(s.st, 3000, shop_rows, &s);
+	gw_store_oldest(s.st, 3000, true, shop_rows, &s);
 	shop_wait(&s);
 	assert_false(s.failed);
 	assert_int_equal(s.rows->n, 3);
@@ -348,7 +348,7 @@ static void verify_counts_damaged_rows_and_a_fetch_leaves_them_out(void **state)
 	assert_int_equal(rows->damaged_rows[0].device, r.device);
 	assert_int_equal(rows->damaged_rows[0].seq, r.next_seq + 2);
 	gw_rows_free(rows);
-	gw_store_oldest(s.st, 1000, shop_rows, &s); /* damaged ones can be given up too */
+	gw_store_oldest(s.st, 1000, true, shop_rows, &s); /* damaged ones can be given up too */
 	shop_wait(&s);
 	assert_int_equal(s.rows->ids[4], 5);
 	assert_int_equal(s.rows->readings[4]->seq, r.next_seq + 4);

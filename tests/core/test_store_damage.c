@@ -64,9 +64,9 @@ static void a_later_version_is_refused_and_not_touched(void **state)
 	(void)state;
 	shop_open(&s);
 	shop_close(&s);
-	sql("PRAGMA user_version=2");
+	sql("PRAGMA user_version=3");
 	assert_int_equal(stat(s.path, &before), 0);
-	assert_refused("buffer PATH was written by a later version of gatewayd (format 2, this one knows 1)");
+	assert_refused("buffer PATH was written by a later version of gatewayd (format 3, this one knows 2)");
 	assert_int_equal(s.err.code, GW_EINPUT);
 	assert_int_equal(stat(s.path, &after), 0);
 	assert_memory_equal(&before.st_mtim, &after.st_mtim, sizeof(before.st_mtim));
@@ -91,8 +91,8 @@ static void a_later_version_keeps_its_wal(void **state)
 	shop_close(&s);
 	snprintf(other, sizeof(other), "%s/c.db", s.folder);
 	snprintf(s.path, sizeof(s.path), "%.70s", other);
-	overwrite("", 60, "\0\0\0\2", 4);
-	assert_refused("buffer PATH was written by a later version of gatewayd (format 2, this one knows 1)");
+	overwrite("", 60, "\0\0\0\3", 4);
+	assert_refused("buffer PATH was written by a later version of gatewayd (format 3, this one knows 2)");
 	assert_int_equal(shop_size(&s, "-wal"), wal);
 }
 

@@ -64,7 +64,7 @@ static void a_buffer_full_of_what_is_due_says_so_and_lets_go_of_what_is_given_up
 	assert_int_equal(shop_count(&s), next - first);
 	assert_true(shop_size(&s, "") + shop_size(&s, "-wal") + shop_size(&s, ".reserve") <= 4 << 20);
 	for (int turn = 0; turn < 50; turn++, next += 100) { /* from now on the oldest go */
-		gw_store_oldest(s.st, 130000, shop_rows, &s);
+		gw_store_oldest(s.st, 130000, true, shop_rows, &s);
 		shop_wait(&s);
 		n = s.rows->n;
 		first = s.rows->readings[n - 1]->seq + 1;

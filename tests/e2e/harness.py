@@ -332,7 +332,7 @@ class Ledger:
     a window, or in a loss range."""
 
     def __init__(self, messages, device_topic):
-        self.readings, self.order, self.losses = {}, [], []
+        self.readings, self.order, self.losses, self.windows = {}, [], [], {}
         self.copies = 0
         self.differing = []
         for topic, payload, _, _ in messages:
@@ -341,9 +341,11 @@ class Ledger:
             elif topic == device_topic + "/replay":
                 for r in parsed(payload):
                     self._take(r, "replay")
-            elif topic in (device_topic + "/loss", device_topic + "/window"):
+            elif topic == device_topic + "/loss":
                 d = parsed(payload)
                 self.losses.append((d["from"], d["to"]))
+            elif topic == device_topic + "/window":
+                self._take_window(parsed(payload))
 
     def _take(self, reading, how):
         seq = reading["seq"]
@@ -355,6 +357,26 @@ class Ledger:
         else:
             self.readings[seq] = reading
 
+    def _take_window(self, d):
+        if d["from"] not in self.windows:
+            self.windows[d["from"]] = d
+        elif self.windows[d["from"]] != d:
+            self.differing.append(d["from"])
+        else:
+            self.copies += 1
+
+    def ranges(self):
+        """What stands for readings that do not come: windows and losses, each once."""
+        return sorted([(w["from"], w["to"]) for w in self.windows.values()] + list(set(self.losses)))
+
+    def twice(self):
+        """Numbers that came and lie in a range too, or in two ranges."""
+        ranges = self.ranges()
+        found = {n for a, b in ranges for n in range(a, b + 1) if n in self.readings}
+        for (_, end), (start, last) in zip(ranges, ranges[1:]):
+            found.update(range(start, min(end, last) + 1))
+        return sorted(found)
+
     def seqs(self):
         return sorted(self.readings)
 
@@ -363,7 +385,7 @@ class Ledger:
         if not self.readings:
             return []
         known = set(self.readings)
-        for a, b in self.losses:
+        for a, b in self.ranges():
             known.update(range(a, b + 1))
         low = min(known) if first is None else first
         return [n for n in range(low, max(known) + 1) if n not in known]

@@ -71,6 +71,11 @@ void gw_sink_ack(struct gw_plugin *p, unsigned device, uint64_t from, uint64_t t
 	p->credits += credit;
 }
 
+void gw_sink_ack_window(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit)
+{
+	gw_sink_ack_loss(p, id, o, credit);
+}
+
 void gw_sink_ack_loss(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit)
 {
 	p->lost_id = o == GW_DONE ? id : 0;

@@ -92,7 +92,7 @@ static void fake_trouble(void *arg, const char *why)
 }
 
 static const struct mqtt_publisher_ops ops = { fake_send,   fake_document, fake_document_sent,
-					       fake_ack,    fake_ack_loss, fake_refused,
+					       fake_ack,    fake_ack_loss, fake_ack_loss, fake_refused,
 					       fake_trouble };
 
 static void open_with(struct fixture *f, unsigned window, size_t packet_max)
@@ -417,7 +417,7 @@ static void a_loss_is_acknowledged_by_its_id(void **state)
 {
 	struct fixture *f = *state;
 
-	mqtt_publisher_loss(f->p, "r/gw/m/loss", 77, "{}", 2);
+	mqtt_publisher_record(f->p, MQTT_LOSS, "r/gw/m/loss", 77, "{}", 2);
 	pump(f);
 	ack_next(f, 0);
 	assert_string_equal(f->acks, "loss 77 0 1;");
