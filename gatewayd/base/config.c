@@ -365,20 +365,40 @@ unsigned gw_config_load(struct gw_arena *arena, const struct gw_table *table,
 
 /* ---- inheritance ---- */
 
-static void inherit_key(const struct gw_key *k, void *object, const struct gw_table *above_table,
-			const void *above)
+static void copy_key(const struct gw_key *to, void *object, const struct gw_key *from,
+		     const void *above)
+{
+	size_t size = to->flags & GW_LIST ? sizeof(struct gw_list) : gw_value_size(to);
+
+	memcpy((char *)object + to->offset, (const char *)above + from->offset, size);
+}
+
+/* A section that is set in part takes the rest of its keys from above. */
+static void inherit_rest(const struct gw_table *section, const struct gw_node *map, void *object,
+			 const void *above)
+{
+	for (size_t i = 0; i < section->count; i++)
+		if (!is_set(map, section->keys[i].name))
+			copy_key(&section->keys[i], object, &section->keys[i], above);
+}
+
+static void inherit_key(const struct gw_key *k, const struct gw_node *map, void *object,
+			const struct gw_table *above_table, const void *above)
 {
 	const struct gw_key *from = find(above_table, k->name);
-	size_t size = k->flags & GW_LIST ? sizeof(struct gw_list) : gw_value_size(k);
 
 	assert(from && from->type == k->type && !((from->flags ^ k->flags) & GW_LIST));
-	memcpy((char *)object + k->offset, (const char *)above + from->offset, size);
+	if (!is_set(map, k->name))
+		copy_key(k, object, from, above);
+	else if (k->type == GW_T_SECTION && !(k->flags & GW_LIST) && k->table == from->table)
+		inherit_rest(k->table, gw_node_get(map, k->name), (char *)object + k->offset,
+			     (const char *)above + from->offset);
 }
 
 void gw_config_inherit(const struct gw_table *table, const struct gw_node *map, void *object,
 		       const struct gw_table *above_table, const void *above)
 {
 	for (size_t i = 0; i < table->count; i++)
-		if (table->keys[i].flags & GW_INHERIT && !is_set(map, table->keys[i].name))
-			inherit_key(&table->keys[i], object, above_table, above);
+		if (table->keys[i].flags & GW_INHERIT)
+			inherit_key(&table->keys[i], map, object, above_table, above);
 }

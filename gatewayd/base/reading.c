@@ -225,6 +225,7 @@ static const char *const reasons[GW_REASONS] = {
 	[GW_NOT_IN_ENUM] = "not_in_enum",
 	[GW_BAD_TEXT] = "bad_text",
 	[GW_PLUGIN] = "plugin",
+	[GW_EXCEPTION_128] = "exception_128",
 };
 
 const char *gw_reason_name(unsigned reason)

@@ -140,7 +140,8 @@ unsigned gw_config_load(struct gw_arena *arena, const struct gw_table *table,
 			struct gw_problems *to);
 
 /* For each GW_INHERIT key of `table` that `map` does not set: copy the value
- * from `above`, an object of `above_table` that has a key of that name. */
+ * from `above`, an object of `above_table` that has a key of that name.  Of a section
+ * that `map` sets in part, with the same table above, the keys that are left out. */
 void gw_config_inherit(const struct gw_table *table, const struct gw_node *map, void *object,
 		       const struct gw_table *above_table, const void *above);
 

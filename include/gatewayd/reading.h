@@ -52,6 +52,7 @@ enum gw_reason {
 	GW_NOT_IN_ENUM,
 	GW_BAD_TEXT,
 	GW_PLUGIN,
+	GW_EXCEPTION_128, /* beyond the range below: some devices' "not permitted" */
 	GW_REASONS,
 	GW_EXCEPTION_0 = 0x80, /* | exception code of the device, 0 to 127 */
 };

@@ -27,6 +27,8 @@ int64_t mb_budget_request_us(const struct mb_serial *s, const struct mb_demand *
 
 	if (rest_us < d->pause_us)
 		rest_us = d->pause_us;
+	if (rest_us < d->guard_us)
+		rest_us = d->guard_us;
 	if (shared && rest_us < d->unit_pause_us)
 		rest_us = d->unit_pause_us;
 	return mb_serial_bytes_us(s, REQUEST) + gap_us + d->turnaround_us +

@@ -19,7 +19,7 @@ struct mb_demand {
 	unsigned npoints;
 	const struct mb_limits *limits;
 	const struct mb_rules *rules; /* NULL: none */
-	int64_t turnaround_us, pause_us, unit_pause_us;
+	int64_t turnaround_us, pause_us, guard_us, unit_pause_us;
 };
 
 enum { MB_BUDGET_WARNING = 700, MB_BUDGET_MOST = 1000 }; /* permille */

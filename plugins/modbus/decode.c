@@ -181,8 +181,10 @@ struct gw_value mb_decode(const struct mb_form *f, const uint8_t *data, unsigned
 {
 	const uint8_t *p = data + 2 * (size_t)offset;
 
+	unsigned bit = offset + f->lead;
+
 	if (f->single)
-		return (struct gw_value){ .kind = GW_BOOL, .b = data[offset / 8] >> offset % 8 & 1 };
+		return (struct gw_value){ .kind = GW_BOOL, .b = data[bit / 8] >> bit % 8 & 1 };
 	if (means_none(f, p))
 		return not_available();
 	if (f->type == MB_F32)

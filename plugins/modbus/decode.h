@@ -24,6 +24,7 @@ struct mb_form {
 	uint16_t registers;    /* MB_STRING: its length */
 	const uint64_t *none;  /* patterns that mean "no value" (novalue.h) */
 	uint8_t nnone;
+	uint16_t lead; /* bits of its span before it, when the span has to begin at address 0 */
 };
 
 /* Registers (or, when single, bits) the value takes. */

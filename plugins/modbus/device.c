@@ -36,7 +36,7 @@ struct mb_device {
 	uint8_t *write_functions; /* 0: not writable */
 	const int64_t *interval_ms; /* of each point */
 	unsigned npoints;
-	int64_t turnaround_us;
+	int64_t turnaround_us, min_interval_ms;
 	struct kept_plan *plans;
 	const struct mb_plan *plan; /* of the open cycle */
 	struct gw_cycle *cycle;     /* NULL: none is open */
@@ -305,12 +305,29 @@ void mb_device_write(struct mb_device *d, unsigned point, const struct gw_value 
 
 /* ---- configuration ---- */
 
+/* Is a point asked more often than the device bears?  `at`: its map or the device's. */
+static void check_interval(const struct mb_device *d, const struct gw_node *at, const char *path,
+			   int64_t interval_ms)
+{
+	const struct gw_node *interval = gw_node_get(at, "interval");
+	char key[300];
+
+	if (interval_ms >= d->min_interval_ms)
+		return;
+	snprintf(key, sizeof(key), "%s.interval", path);
+	gw_problem(gw_plugin_problems(d->host->plugin), interval ? &interval->place : &at->name_place, key,
+		   "%.10g s is more often than the device bears; min_interval is %.10g s",
+		   (double)interval_ms / 1000, (double)d->min_interval_ms / 1000);
+}
+
 static void read_points(struct mb_device *d, const struct gw_device_config *c)
 {
 	struct mb_point *points = calloc(c->npoints + 1, sizeof(*points));
 	struct gw_plugin *plugin = d->host->plugin;
 	struct gw_arena *arena = gw_plugin_arena(plugin);
 	int64_t *interval_ms = gw_arena_alloc(arena, (c->npoints + 1) * sizeof(*interval_ms));
+	bool inherits = false;
+	char path[256];
 
 	if (!points)
 		abort();
@@ -320,17 +337,23 @@ static void read_points(struct mb_device *d, const struct gw_device_config *c)
 	for (unsigned i = 0; i < c->npoints; i++) {
 		const struct gw_point_config *pc = &c->points[i];
 		struct mb_point *p = &points[i];
-		char path[256];
 
 		snprintf(path, sizeof(path), "devices.%s.points.%s", c->name, pc->name);
 		mb_point_read(pc->own, pc->node, path, &d->limits, p, gw_plugin_problems(plugin));
 		d->forms[i] = mb_point_form(p, arena);
 		d->spans[i] = p->span;
 		interval_ms[i] = pc->interval_ms;
+		if (mb_given(pc->node, "interval"))
+			check_interval(d, pc->node, path, pc->interval_ms);
+		else
+			inherits = true;
 		gw_source_point(plugin, d->number, i, pc->name, mb_point_kind(p), mb_point_bits(p),
 				p->write_function != 0, NULL, pc->interval_ms);
 		d->write_functions[i] = p->write_function;
 	}
+	snprintf(path, sizeof(path), "devices.%s", c->name);
+	if (inherits)
+		check_interval(d, c->node, path, c->interval_ms);
 	d->interval_ms = interval_ms;
 	d->npoints = (unsigned)c->npoints;
 	d->learner = mb_learner_new(arena, d->spans, d->npoints, &d->limits, &d->rules);
@@ -338,18 +361,28 @@ static void read_points(struct mb_device *d, const struct gw_device_config *c)
 	free(points);
 }
 
-static void read_keys(struct mb_device *d, const struct mb_device_keys *k)
+static unsigned stricter(int64_t a, int64_t b)
+{
+	return (unsigned)(a < b ? a : b);
+}
+
+static void read_keys(struct mb_device *d, const struct mb_device_keys *k,
+		      const struct mb_source_keys *line)
 {
 	d->manner = (struct mb_manner){ .unit = (uint8_t)k->unit_id,
 					.close_after = k->close_after_cycle,
 					.retries = (unsigned)k->retries,
 					.timeout_us = k->timeout_ms * 1000,
 					.pause_us = k->pause_ms * 1000,
+					.guard_us = k->guard_ms * 1000,
 					.unit_pause_us = k->unit_pause_ms * 1000,
-					.reconnect_after = (unsigned)k->reconnect_after };
+					.reconnect_after = (unsigned)k->reconnect_after,
+					.any_transaction = k->any_transaction };
 	d->turnaround_us = k->turnaround_ms * 1000;
-	d->limits = (struct mb_limits){ (unsigned)k->max_registers, (unsigned)k->max_bits,
-					(unsigned)k->max_gap };
+	d->min_interval_ms = k->min_interval_ms;
+	d->limits = (struct mb_limits){ stricter(k->max_registers, line->max_registers),
+					stricter(k->max_bits, line->max_bits), (unsigned)k->max_gap,
+					k->coils_from_zero };
 	d->rules = (struct mb_rules){ .barriers = k->barriers.items, .nbarriers = k->barriers.count,
 				      .exact = k->exact };
 }
@@ -362,7 +395,7 @@ struct mb_device *mb_device_new(const struct mb_host *host, unsigned number,
 	d->host = host;
 	d->number = number;
 	d->job = (struct mb_job){ .manner = &d->manner, .answer = answered, .done = cycle_done };
-	read_keys(d, c->own);
+	read_keys(d, c->own, source->own);
 	d->connection = mb_connect_device(host->connections, source, c,
 					  gw_plugin_problems(host->plugin));
 	read_points(d, c);
@@ -383,6 +416,7 @@ struct mb_demand mb_device_demand(const struct mb_device *d)
 				   .rules = &d->rules,
 				   .turnaround_us = d->turnaround_us,
 				   .pause_us = d->manner.pause_us,
+				   .guard_us = d->manner.guard_us,
 				   .unit_pause_us = d->manner.unit_pause_us };
 }
 

@@ -4,6 +4,8 @@
 #include <modbus/modbus.h>
 #include <string.h>
 
+#include "gatewayd/reading.h"
+
 enum {
 	HEADER = 6,      /* transaction, protocol, length: what the length does not count */
 	LENGTH_MIN = 3,  /* unit, function and one byte */
@@ -81,7 +83,7 @@ static enum mb_verdict judge(const uint8_t *p, size_t length, const struct mb_qu
 		return MB_WRONG;
 	if (p[1] == (q->function | EXCEPTION_FLAG)) {
 		f->exception = p[2];
-		return length == EXCEPTION_LENGTH && p[2] < 0x80 ? MB_EXCEPTION : MB_WRONG;
+		return length == EXCEPTION_LENGTH && p[2] <= MB_EXCEPTION_MAX ? MB_EXCEPTION : MB_WRONG;
 	}
 	if (writes(q) && p[1] == q->function)
 		return confirms(p, length, q, f) ? MB_DATA : MB_WRONG;
@@ -115,4 +117,16 @@ struct mb_frame mb_frame_parse(const uint8_t *bytes, size_t n, const struct mb_q
 		f.verdict = MB_OTHER;
 	}
 	return f;
+}
+
+unsigned mb_exception_reason(unsigned code)
+{
+	return code < MB_EXCEPTION_MAX ? GW_EXCEPTION_0 | code : GW_EXCEPTION_128;
+}
+
+int mb_reason_exception(unsigned reason)
+{
+	if (reason == GW_EXCEPTION_128)
+		return MB_EXCEPTION_MAX;
+	return reason & GW_EXCEPTION_0 ? (int)(reason & ~(unsigned)GW_EXCEPTION_0) : -1;
 }

@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MB_FRAME_MAX = 260, MB_QUERY_SIZE = 12 };
+/* Codes above 11 are the makers' own; 128 is some inverters' "not permitted". */
+enum { MB_FRAME_MAX = 260, MB_QUERY_SIZE = 12, MB_EXCEPTION_MAX = 128 };
 
 /* One request as it was sent. */
 struct mb_query {
@@ -43,13 +44,18 @@ struct mb_frame {
 	size_t size; /* DATA, EXCEPTION, OTHER: bytes of the frame */
 	const uint8_t *data; /* DATA: mb_answer_size() bytes inside the input */
 	uint16_t transaction;
-	uint8_t exception; /* EXCEPTION: 0 to 127 */
+	uint8_t exception; /* EXCEPTION: 0 to MB_EXCEPTION_MAX */
 	bool fits; /* OTHER: the answer to q but for its transaction; on a serial line see rtu.h */
 	bool own;  /* OTHER: our request, coming back on a serial line */
+	bool asks; /* OTHER: a request of another master on a serial line */
 	uint8_t unit; /* of a frame of a serial line */
 };
 
 /* The first frame in `n` bytes; q NULL: nothing is being waited for. */
 struct mb_frame mb_frame_parse(const uint8_t *bytes, size_t n, const struct mb_query *q);
+
+/* An exception code as a reason of reading.h. */
+unsigned mb_exception_reason(unsigned code);
+int mb_reason_exception(unsigned reason); /* and back; -1: it is none */
 
 #endif

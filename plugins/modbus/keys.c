@@ -16,6 +16,9 @@ enum { SECOND = 1000, TIMEOUT_MAX = 300 * SECOND, PAUSE_MAX = 60 * SECOND, RETRI
 #define PAUSE_HELP      "Silence on the line between an answer and the next request."
 
 #define UNIT_PAUSE_HELP "Silence on the line before a request when another unit was asked before."
+#define GUARD_HELP      "Silence on the line before a request, whichever unit was asked before."
+#define ANY_HELP        \
+	"Take an answer whatever its transaction number; for gateways that put in their own."
 #define TURNAROUND_HELP "What a device on a serial line needs to answer, for the line's time budget."
 #define RECONNECT_HELP  "Timeouts in a row after which a connection is made anew; 0: never."
 #define SERIAL_HELP     "How a serial line is set, also behind a converter."
@@ -68,6 +71,9 @@ static const struct gw_key source_keys[] = {
 	{ .name = "pause", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "0ms",
 	  .help = PAUSE_HELP, .min = 0, .max = PAUSE_MAX,
 	  .offset = offsetof(struct mb_source_keys, pause_ms) },
+	{ .name = "guard", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "0ms",
+	  .help = GUARD_HELP, .min = 0, .max = PAUSE_MAX,
+	  .offset = offsetof(struct mb_source_keys, guard_ms) },
 	{ .name = "unit_pause", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "0ms",
 	  .help = UNIT_PAUSE_HELP, .min = 0, .max = PAUSE_MAX,
 	  .offset = offsetof(struct mb_source_keys, unit_pause_ms) },
@@ -77,6 +83,14 @@ static const struct gw_key source_keys[] = {
 	{ .name = "reconnect_after", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "3",
 	  .help = RECONNECT_HELP, .min = 0, .max = 1000,
 	  .offset = offsetof(struct mb_source_keys, reconnect_after) },
+	{ .name = "any_transaction", .type = GW_T_BOOL, .flags = GW_RELOAD, .fallback = "false",
+	  .help = ANY_HELP, .offset = offsetof(struct mb_source_keys, any_transaction) },
+	{ .name = "max_registers", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "125",
+	  .help = "Most registers the line carries in one answer; a device's own limit may be stricter.",
+	  .min = 1, .max = 125, .offset = offsetof(struct mb_source_keys, max_registers) },
+	{ .name = "max_bits", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "2000",
+	  .help = "Most bits the line carries in one answer; a device's own limit may be stricter.",
+	  .min = 1, .max = 2000, .offset = offsetof(struct mb_source_keys, max_bits) },
 	{ .name = "probe_period", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "30s",
 	  .help = "Longest time between two looks at a silent unit that shares its line.",
 	  .min = SECOND, .max = 3600 * SECOND,
@@ -102,6 +116,9 @@ static const struct gw_key device_keys[] = {
 	{ .name = "pause", .type = GW_T_DURATION, .flags = GW_RELOAD | GW_INHERIT,
 	  .help = PAUSE_HELP, .example = "0ms", .min = 0, .max = PAUSE_MAX,
 	  .offset = offsetof(struct mb_device_keys, pause_ms) },
+	{ .name = "guard", .type = GW_T_DURATION, .flags = GW_RELOAD | GW_INHERIT,
+	  .help = GUARD_HELP, .example = "0ms", .min = 0, .max = PAUSE_MAX,
+	  .offset = offsetof(struct mb_device_keys, guard_ms) },
 	{ .name = "unit_pause", .type = GW_T_DURATION, .flags = GW_RELOAD | GW_INHERIT,
 	  .help = UNIT_PAUSE_HELP, .example = "0ms", .min = 0, .max = PAUSE_MAX,
 	  .offset = offsetof(struct mb_device_keys, unit_pause_ms) },
@@ -111,6 +128,9 @@ static const struct gw_key device_keys[] = {
 	{ .name = "reconnect_after", .type = GW_T_INT, .flags = GW_RELOAD | GW_INHERIT,
 	  .help = RECONNECT_HELP, .example = "3", .min = 0, .max = 1000,
 	  .offset = offsetof(struct mb_device_keys, reconnect_after) },
+	{ .name = "any_transaction", .type = GW_T_BOOL, .flags = GW_RELOAD | GW_INHERIT,
+	  .help = ANY_HELP, .example = "false",
+	  .offset = offsetof(struct mb_device_keys, any_transaction) },
 	{ .name = "serial", .type = GW_T_SECTION, .flags = GW_RELOAD | GW_INHERIT, .help = SERIAL_HELP,
 	  .example = "{baud: 9600, parity: none, data_bits: 8, stop_bits: 1}",
 	  .offset = offsetof(struct mb_device_keys, serial), .table = &serial_table },
@@ -136,6 +156,13 @@ static const struct gw_key device_keys[] = {
 	{ .name = "exact", .type = GW_T_BOOL, .flags = GW_RELOAD, .fallback = "false",
 	  .help = "Read each value with a request of its own, of exactly its length.",
 	  .offset = offsetof(struct mb_device_keys, exact) },
+	{ .name = "coils_from_zero", .type = GW_T_BOOL, .flags = GW_RELOAD, .fallback = "false",
+	  .help = "Read coils and discrete inputs from address 0 on, for devices that shift them otherwise.",
+	  .offset = offsetof(struct mb_device_keys, coils_from_zero) },
+	{ .name = "min_interval", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "0ms",
+	  .help = "Shortest interval the device bears; a shorter one is an error of the configuration.",
+	  .min = 0, .max = 30 * 86400 * (int64_t)SECOND,
+	  .offset = offsetof(struct mb_device_keys, min_interval_ms) },
 	{ .name = "connect_delay", .type = GW_T_DURATION, .flags = GW_RELOAD, .fallback = "0ms",
 	  .help = "Rest the device needs between a new connection and the first request.",
 	  .min = 0, .max = PAUSE_MAX,

@@ -44,21 +44,24 @@ struct mb_rs485_keys {
 
 struct mb_source_keys {
 	const char *connection; /* NULL: each device has its own */
-	int64_t timeout_ms, retries, pause_ms, unit_pause_ms, turnaround_ms, reconnect_after;
-	int64_t probe_period_ms;
+	int64_t timeout_ms, retries, pause_ms, guard_ms, unit_pause_ms, turnaround_ms, reconnect_after;
+	int64_t probe_period_ms, max_registers, max_bits;
+	bool any_transaction;
 	struct mb_serial_keys serial;
 	struct mb_rs485_keys rs485;
 };
 
 struct mb_device_keys {
 	const char *connection; /* NULL: none anywhere, an error */
-	int64_t timeout_ms, retries, pause_ms, unit_pause_ms, turnaround_ms, reconnect_after;
+	int64_t timeout_ms, retries, pause_ms, guard_ms, unit_pause_ms, turnaround_ms, reconnect_after;
+	bool any_transaction;
 	struct mb_serial_keys serial;
 	struct mb_rs485_keys rs485;
+	int64_t min_interval_ms; /* 0: any */
 	int64_t unit_id, max_registers, max_bits, max_gap, connect_delay_ms;
 	bool close_after_cycle;
 	struct gw_list barriers; /* of int64_t */
-	bool exact;
+	bool exact, coils_from_zero;
 };
 
 struct mb_bits_keys {

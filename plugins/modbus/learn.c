@@ -119,7 +119,8 @@ const struct mb_plan *mb_learner_careful(struct mb_learner *l)
 
 static bool is_refusal(unsigned reason)
 {
-	return reason == (GW_EXCEPTION_0 | 2) || reason == (GW_EXCEPTION_0 | 3);
+	return reason == (GW_EXCEPTION_0 | 1) || reason == (GW_EXCEPTION_0 | 2) ||
+	       reason == (GW_EXCEPTION_0 | 3);
 }
 
 static void push(struct mb_learner *l, const struct mb_plan *plan, const struct mb_request *r,
@@ -244,6 +245,9 @@ static bool is_worth_it(struct mb_learner *l, const struct failed *f)
 				      .address = l->spans[l->heap[f->first]].address,
 				      .count = f->n };
 
+	/* "No such function" is about the address only where the function has worked. */
+	if (f->reason == (GW_EXCEPTION_0 | 1))
+		return l->learned.longest[r.function] > 0;
 	return f->reason != GW_TIMEOUT || (l->answered && was_silent(l, &r));
 }
 

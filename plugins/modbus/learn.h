@@ -5,7 +5,8 @@
  * A request refused with exception 2 or 3 is bisected: which of its points is the
  * first that cannot be read?  Each step is one request that brings values or halves
  * the question, so a hole among n points costs at most log2(n) refusals more.  The
- * same for silence, once a request has been silent twice while others were answered.
+ * same for exception 1 where the function has worked before, and for silence, once a
+ * request has been silent twice while others were answered.
  * Exceptions 4, 6 and broken answers teach nothing.
  *
  * Calls in one cycle: begin, then for each plan result() of each request and next(),

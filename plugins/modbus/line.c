@@ -87,24 +87,20 @@ static void open_again(struct mb_line *l, const char *why)
 	l->dice = l->dice * 1664525U + 1013904223U;
 	wait_us = mb_backoff_us(l->fruitless++, l->dice >> 8);
 	if (!wait_us) {
+		mb_news_lost(&l->news, l->url.text, why, gw_now_us());
 		mb_line_open(l);
 		return;
 	}
+	mb_news_down(&l->news, l->url.text, why, l->state == READY || l->state == BUSY);
 	l->state = WAITING;
 	l->fill = 0;
 	mb_line_due(l, gw_now_us() + wait_us);
-	if (l->told != TOLD_DOWN || strcmp(l->why, why) != 0)
-		gw_log(GW_WARNING, "%s: not connected: %s", l->url.text, why);
-	l->told = TOLD_DOWN;
-	snprintf(l->why, sizeof(l->why), "%s", why);
 }
 
 static void worked(struct mb_line *l)
 {
 	l->fruitless = 0;
-	if (l->told != TOLD_UP)
-		gw_log(GW_INFO, "%s: connected", l->url.text);
-	l->told = TOLD_UP;
+	mb_news_up(&l->news, l->url.text);
 }
 
 /* ---- transactions ---- */
@@ -211,6 +207,12 @@ static void send_request(struct mb_line *l, int64_t now_us)
 	mb_line_lost(l, "the request could not be sent");
 }
 
+/* Until when the head's unit wants silence, whoever was asked before. */
+static int64_t guarded_us(const struct mb_line *l)
+{
+	return l->last_us + l->queue.head->manner->guard_us;
+}
+
 /* From when on the head may be asked. */
 static int64_t head_free_us(const struct mb_line *l)
 {
@@ -218,6 +220,8 @@ static int64_t head_free_us(const struct mb_line *l)
 	const struct mb_manner *m = job->manner;
 	int64_t at_us = l->free_us, hold_us;
 
+	if (at_us < guarded_us(l))
+		at_us = guarded_us(l);
 	if (m->unit != l->asked && at_us < l->last_us + m->unit_pause_us)
 		at_us = l->last_us + m->unit_pause_us;
 	if (!mb_line_is_rtu(l))
@@ -228,7 +232,8 @@ static int64_t head_free_us(const struct mb_line *l)
 
 /*
  * Put a job that may be asked now first; 0, or when the earliest may be.  A unit that
- * must wait does not hold up the others; a request that was asked already keeps its turn.
+ * must wait does not hold up the others; a request that was asked already keeps its turn,
+ * and so does one that wants silence on the line, which the others would never give it.
  */
 static int64_t choose(struct mb_line *l, int64_t now_us)
 {
@@ -241,7 +246,7 @@ static int64_t choose(struct mb_line *l, int64_t now_us)
 		if (at_us <= now_us)
 			return 0;
 		earliest_us = at_us < earliest_us ? at_us : earliest_us;
-		if (now_us < l->free_us || l->queue.head->attempts)
+		if (now_us < l->free_us || l->queue.head->attempts || at_us == guarded_us(l))
 			return earliest_us;
 		mb_queue_rotate(&l->queue);
 	} while (l->queue.head != first);
@@ -268,15 +273,20 @@ void mb_line_advance(struct mb_line *l)
 		send_request(l, now_us);
 }
 
-/* Half a frame would be taken for the beginning of the next one, so on TCP the connection
- * goes with it. */
-static bool is_suspect(const struct mb_line *l)
+bool mb_line_is_worn(const struct mb_line *l)
 {
 	unsigned most = l->queue.head->manner->reconnect_after;
 
-	if (!mb_line_is_rtu(l) && (l->fill || l->misfit))
-		return true;
 	return l->url.scheme != MB_RTU && most && l->silent >= most;
+}
+
+/* Half a frame would be taken for the beginning of the next one, and where transactions say
+ * nothing a late answer for that of the next request: on TCP the connection goes with it. */
+static bool is_suspect(const struct mb_line *l)
+{
+	bool unsure = l->fill || l->misfit || l->queue.head->manner->any_transaction;
+
+	return (!mb_line_is_rtu(l) && unsure) || mb_line_is_worn(l);
 }
 
 /* No whole right answer until the deadline, or a broken one and then silence. */

@@ -43,6 +43,8 @@ static void skip_rtu(struct mb_line *l, const struct mb_frame *f)
 {
 	if (f->own)
 		return;
+	if (f->asks)
+		mb_news_master(&l->news, l->url.text, f->unit, gw_now_us());
 	if (mb_units_is_late(&l->units, f->unit, asked_of(l, f->unit), gw_now_us())) {
 		l->counts.late++;
 		return;
@@ -63,24 +65,41 @@ static void wrong(struct mb_line *l)
 	mb_line_conclude(l, GW_PROTOCOL, NULL);
 }
 
+/* A gateway's word for a unit that is silent: perhaps it is the gateway that hangs. */
+static void take_exception(struct mb_line *l, unsigned code)
+{
+	unsigned reason = mb_exception_reason(code);
+
+	l->silent = gw_reason_is_silence(reason) ? l->silent + 1 : 0;
+	if (mb_line_is_worn(l))
+		mb_line_open(l);
+	mb_line_conclude(l, reason, NULL);
+}
+
 static void take(struct mb_line *l, const struct mb_frame *f)
 {
-	l->silent = 0;
 	if (mb_line_is_rtu(l))
 		mb_units_paid(&l->units, l->query.unit, l->sent_us, gw_now_us());
-	if (f->verdict == MB_DATA)
-		mb_line_conclude(l, GW_GOOD, f->data);
-	else
-		mb_line_conclude(l, GW_EXCEPTION_0 | f->exception, NULL);
+	if (f->verdict != MB_DATA) {
+		take_exception(l, f->exception);
+		return;
+	}
+	l->silent = 0;
+	mb_line_conclude(l, GW_GOOD, f->data);
 }
 
 static struct mb_frame parse(struct mb_line *l, size_t at)
 {
 	const struct mb_query *q = l->state == BUSY ? &l->query : NULL;
+	struct mb_frame f;
 
 	if (mb_line_is_rtu(l))
 		return mb_rtu_parse(&l->rtu, l->buf + at, l->fill - at, q);
-	return mb_frame_parse(l->buf + at, l->fill - at, q);
+	f = mb_frame_parse(l->buf + at, l->fill - at, q);
+	/* One request is in flight, and after a timeout the connection is a new one. */
+	if (f.fits && l->queue.head->manner->any_transaction)
+		f.verdict = f.data ? MB_DATA : MB_EXCEPTION;
+	return f;
 }
 
 /* One frame at `at`; returns the bytes it took, 0 when no more can be had. */

@@ -7,6 +7,7 @@
 
 #include "plugins/modbus/line.h"
 #include "plugins/modbus/load.h"
+#include "plugins/modbus/news.h"
 #include "plugins/modbus/rtu.h"
 #include "plugins/modbus/units.h"
 #include "plugins/modbus/wire.h"
@@ -21,8 +22,6 @@ enum mb_line_state {
 	READY,    /* open; nothing in flight, perhaps a pause */
 	BUSY,     /* one transaction in flight */
 };
-
-enum mb_told { TOLD_NOTHING, TOLD_UP, TOLD_DOWN }; /* what the log knows */
 
 struct mb_line {
 	struct mb_line_options o;
@@ -42,10 +41,9 @@ struct mb_line {
 	bool parsing; /* no request may go before what was received is judged */
 	bool close_when_empty;
 	uint8_t asked;       /* unit asked last */
-	enum mb_told told;
-	char why[256];       /* of TOLD_DOWN */
+	struct mb_news news;
 	unsigned fruitless; /* opens since a transaction came to an end */
-	unsigned silent;    /* timeouts in a row */
+	unsigned silent;    /* timeouts in a row, and exceptions 10 and 11 */
 	unsigned issued;    /* transactions of this connection */
 	uint32_t dice;
 	size_t fill; /* of buf */
@@ -68,6 +66,8 @@ void mb_line_open(struct mb_line *l);
 void mb_line_lost(struct mb_line *l, const char *why); /* the wire is closed, and not by us */
 /* The transaction in flight is over; the state says whether the line is still open. */
 void mb_line_conclude(struct mb_line *l, unsigned reason, const uint8_t *data);
+/* Silent too often in a row for a connection to be trusted? */
+bool mb_line_is_worn(const struct mb_line *l);
 void mb_line_advance(struct mb_line *l); /* whatever is to be done next on an open line */
 
 /* line_in.c */

@@ -20,6 +20,7 @@ struct mb_span {
 
 struct mb_limits {
 	unsigned max_registers, max_bits, max_gap;
+	bool bits_from_zero; /* a request for bits begins at address 0 */
 };
 
 /* What else a request may not do. */

@@ -321,6 +321,19 @@ unsigned mb_point_bits(const struct mb_point *p)
 	return p->scale_from || p->counter_bits ? 64 : mb_form_bits(&p->form);
 }
 
+/* The span is then what has to be asked for, and the value lies at its end. */
+static void begin_at_zero(const struct reading *r, const char *key)
+{
+	struct mb_span *span = &r->out->span;
+
+	if (span->address >= r->limits->max_bits)
+		problem(r, key, "needs %u bits from address 0 on (coils_from_zero), but at most %u are given at "
+			"once (max_bits)", span->address + 1U, r->limits->max_bits);
+	r->out->form.lead = span->address;
+	span->width = (uint16_t)(span->address + 1);
+	span->address = 0;
+}
+
 static void check_extent(const struct reading *r)
 {
 	struct mb_span *span = &r->out->span;
@@ -335,6 +348,8 @@ static void check_extent(const struct reading *r)
 			"takes %u registers, but the device gives at most %u (max_registers)", width,
 			r->limits->max_registers);
 	span->width = (uint16_t)width;
+	if (r->out->form.single && r->limits->bits_from_zero)
+		begin_at_zero(r, key);
 }
 
 void mb_point_read(const struct mb_point_keys *keys, const struct gw_node *node, const char *path,

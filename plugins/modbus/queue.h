@@ -17,8 +17,10 @@ struct mb_manner {
 	bool close_after; /* close the connection when the job is done and no other waits */
 	unsigned retries; /* after GW_TIMEOUT, GW_PROTOCOL, exceptions 5 and 6, a lost connection */
 	int64_t timeout_us, pause_us;
+	int64_t guard_us;         /* silence before it, whoever was asked before */
 	int64_t unit_pause_us;    /* silence before it when another unit was asked before */
 	unsigned reconnect_after; /* timeouts in a row that make a connection suspect; 0: never */
+	bool any_transaction;     /* TCP: an answer that fits may bear any transaction */
 };
 
 /* The owner fills the first part and keeps the whole until done(). */

@@ -153,6 +153,12 @@ static bool is_echo(struct mb_rtu *r, const uint8_t *p, size_t size, const struc
 	return r->echo == MB_ECHO_UNKNOWN && reads(q->function);
 }
 
+/* A request that reads, and no answer of the same length. */
+static bool is_question(const uint8_t *p, size_t size)
+{
+	return size == REQUEST && reads(p[1]) && p[2] != REQUEST - REFUSAL;
+}
+
 /* Not the answer.  Could it have been one, and does it put the answer in doubt? */
 static void weigh(struct mb_rtu *r, const uint8_t *p, size_t size, const struct mb_query *q,
 		  struct mb_frame *f)
@@ -161,7 +167,8 @@ static void weigh(struct mb_rtu *r, const uint8_t *p, size_t size, const struct 
 	struct mb_frame as_asked;
 
 	f->verdict = MB_OTHER;
-	if (size == REQUEST && reads(p[1]) && p[2] != REQUEST - REFUSAL) {
+	if (is_question(p, size)) {
+		f->asks = true;
 		r->foreign = p[0];
 		r->contested |= p[0] == q->unit && p[1] == q->function;
 		return;
@@ -211,7 +218,8 @@ struct mb_frame mb_rtu_parse(struct mb_rtu *r, const uint8_t *bytes, size_t n,
 		size = whole(bytes + at, n - at);
 		if (size) {
 			pass_by(r, bytes, at);
-			f.verdict = MB_OTHER;
+			f = (struct mb_frame){ .verdict = MB_OTHER, .unit = bytes[at],
+					       .asks = is_question(bytes + at, size) };
 			if (q)
 				classify(r, bytes + at, size, q, &f);
 			f.size = at + size;

@@ -232,14 +232,16 @@ static void sweep_serial(struct sweep *w)
 		struct mb_query q = mb_scan_query(w->o, unit_number(i));
 		struct mb_frame f = { .verdict = MB_DATA, .data = data };
 		unsigned reason;
+		int exception;
 
 		show(w, i);
 		reason = mb_client_read(w->c, &q, data);
-		if (reason & GW_EXCEPTION_0) {
+		exception = mb_reason_exception(reason);
+		if (exception >= 0) {
 			f.verdict = MB_EXCEPTION;
-			f.exception = reason & 0x7f;
+			f.exception = (uint8_t)exception;
 		}
-		if (reason == GW_GOOD || (reason & GW_EXCEPTION_0 && is_somebody(&f)))
+		if (reason == GW_GOOD || (exception >= 0 && is_somebody(&f)))
 			mb_scan_found(w->s, q.unit, &f);
 		w->s->noise |= reason == GW_CRC || reason == GW_PROTOCOL;
 	}

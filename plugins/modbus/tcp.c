@@ -64,7 +64,11 @@ static void give_up(struct mb_wire *w, const char *why)
 
 static void note(struct mb_wire *w, int error)
 {
-	snprintf(w->why, sizeof(w->why), "%s", strerror(error));
+	if (error == ECONNREFUSED)
+		snprintf(w->why, sizeof(w->why), "Connection refused: the host is there, but its port %s is "
+			 "closed: is Modbus switched on, and no other master connected?", w->url.port);
+	else
+		snprintf(w->why, sizeof(w->why), "%s", strerror(error));
 }
 
 /* ---- open ---- */

@@ -254,7 +254,7 @@ static bool judge_read(struct mb_client *c, struct asking *a, unsigned *reason)
 	}
 	*reason = GW_PROTOCOL;
 	if (f.verdict == MB_EXCEPTION)
-		*reason = GW_EXCEPTION_0 | f.exception;
+		*reason = mb_exception_reason(f.exception);
 	if (f.verdict == MB_WRONG)
 		lose(c);
 	if (f.verdict != MB_DATA)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gatewayd/reading.h"
+#include "plugins/modbus/frame.h"
 #include "plugins/modbus/tool.h"
 
 const struct gw_tool mb_tools[] = {
@@ -274,7 +275,7 @@ int mb_tool_connect(const struct mb_tool_spec *spec, const struct mb_common *o, 
 
 /* ---- words ---- */
 
-static const char *const exceptions[] = {
+static const char *const exceptions[MB_EXCEPTION_MAX + 1] = {
 	[1] = "illegal function: the device does not know it",
 	[2] = "illegal data address: the device has nothing there",
 	[3] = "illegal data value: often too many registers at once",
@@ -284,17 +285,18 @@ static const char *const exceptions[] = {
 	[8] = "memory parity error",
 	[10] = "the gateway has no path to the device",
 	[11] = "the device behind the gateway does not answer",
+	[128] = "not permitted: some devices want a login for this register",
 };
 
 const char *mb_reason_words(unsigned reason, const struct mb_common *o, char *buf, size_t size)
 {
-	unsigned code = reason & 0x7f;
+	int code = mb_reason_exception(reason);
 	long long ms = o->timeout_ms;
 
-	if (reason & GW_EXCEPTION_0 && code < sizeof(exceptions) / sizeof(exceptions[0]) && exceptions[code])
-		snprintf(buf, size, "exception %u, %s", code, exceptions[code]);
-	else if (reason & GW_EXCEPTION_0)
-		snprintf(buf, size, "exception %u", code);
+	if (code >= 0 && exceptions[code])
+		snprintf(buf, size, "exception %d, %s", code, exceptions[code]);
+	else if (code >= 0)
+		snprintf(buf, size, "exception %d", code);
 	else if (reason == GW_TIMEOUT)
 		snprintf(buf, size, "no answer from unit %lld within %lld%s", (long long)o->unit_id,
 			 ms % 1000 ? ms : ms / 1000, ms % 1000 ? "ms" : "s");

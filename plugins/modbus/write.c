@@ -74,7 +74,7 @@ static bool is_same(const struct writing *w, const uint8_t *data)
 	size_t n;
 
 	if (f->single)
-		return (data[0] & 1) == w->data[0];
+		return w->back.b == (w->data[0] != 0);
 	if (f->type != MB_STRING)
 		return memcmp(data, w->data, 2 * (size_t)mb_form_width(f)) == 0;
 	wrote = mb_decode(f, w->data, 0, text);
@@ -151,7 +151,10 @@ static void sent(struct mb_job *job)
 static struct mb_request request_of(const struct writing *w, uint8_t function)
 {
 	const struct mb_span *span = &w->target.spans[w->target.point];
-	struct mb_request r = { .function = function, .address = span->address, .count = span->width };
+	const struct mb_form *f = form_of(w);
+	unsigned width = mb_form_width(f);
+	struct mb_request r = { .function = function, .address = (uint16_t)(span->address + f->lead),
+				.count = (uint16_t)width };
 
 	if (function == 5) {
 		r.count = w->data[0] ? COIL_ON : 0;
@@ -159,7 +162,7 @@ static struct mb_request request_of(const struct writing *w, uint8_t function)
 		r.count = (uint16_t)(w->data[0] << 8 | w->data[1]);
 	} else {
 		r.data = w->data;
-		r.size = (uint8_t)(function == 15 ? 1 : 2 * span->width);
+		r.size = (uint8_t)(function == 15 ? 1 : 2 * width);
 	}
 	return r;
 }

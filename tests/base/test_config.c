@@ -421,7 +421,7 @@ static void unset_keys_inherit_from_one_level_up(void **state)
 	assert_int_equal(t[0].tags.count, 2);
 	assert_string_equal(((const char **)t[0].tags.items)[1], "y");
 	assert_int_equal(t[1].timeout_ms, 5000);
-	assert_int_equal(t[1].serial.baud, 9600); /* a section of its own is wholly its own */
+	assert_int_equal(t[1].serial.baud, 19200); /* what a section of its own leaves out */
 	assert_int_equal(t[1].serial.parity, 1);
 	assert_false(t[1].exact);
 	assert_int_equal(t[1].order, 1);

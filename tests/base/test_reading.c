@@ -266,7 +266,7 @@ static void reasons_have_the_names_of_the_contract(void **state)
 {
 	static const char *const names[] = { "good", "timeout", "no_connection", "crc", "protocol",
 					     "not_available", "out_of_range", "overflow",
-					     "not_in_enum", "bad_text", "plugin" };
+					     "not_in_enum", "bad_text", "plugin", "exception_128" };
 
 	(void)state;
 	assert_int_equal(sizeof(names) / sizeof(names[0]), GW_REASONS);

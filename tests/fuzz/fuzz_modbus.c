@@ -99,7 +99,7 @@ static size_t take(const uint8_t *bytes, size_t n, const struct mb_query *q, con
 		demand(frame.data >= bytes && frame.data + mb_answer_size(q) <= bytes + frame.size);
 		decode_all(f, q, frame.data);
 	}
-	demand(frame.verdict != MB_EXCEPTION || frame.exception < 128);
+	demand(frame.verdict != MB_EXCEPTION || frame.exception <= MB_EXCEPTION_MAX);
 	return frame.size;
 }
 

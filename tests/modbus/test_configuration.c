@@ -200,6 +200,52 @@ static void a_unit_identifier_is_required_and_a_byte(void **state)
 	      "gw.yaml:3:24: devices.d.unit_id: '256' is outside 0 to 255");
 }
 
+static void the_stricter_limit_of_line_and_device_holds(void **state)
+{
+	(void)state;
+	check("plugin: modbus\nconnection: tcp://h\nmax_registers: 1\n"
+	      "devices: {d: {unit_id: 1, points: {x: {address: 0, type: u32}}}}\n",
+	      "gw.yaml:4:58: devices.d.points.x.type: takes 2 registers, but the device gives at most 1 "
+	      "(max_registers)");
+	check("plugin: modbus\nconnection: tcp://h\nmax_registers: 2\n"
+	      "devices: {d: {unit_id: 1, max_registers: 1, points: {x: {address: 0, type: u32}}}}\n",
+	      "gw.yaml:4:76: devices.d.points.x.type: takes 2 registers, but the device gives at most 1 "
+	      "(max_registers)");
+	check("plugin: modbus\nconnection: tcp://h\nmax_bits: 100\n"
+	      "devices: {d: {unit_id: 1, coils_from_zero: true, points: {x: {address: 100, table: coil}}}}\n",
+	      "gw.yaml:4:72: devices.d.points.x.address: needs 101 bits from address 0 on (coils_from_zero), "
+	      "but at most 100 are given at once (max_bits)");
+	check("plugin: modbus\nconnection: tcp://h\nmax_bits: 101\n"
+	      "devices: {d: {unit_id: 1, coils_from_zero: true, points: {x: {address: 100, table: coil}}}}\n",
+	      NULL);
+}
+
+static void a_device_asked_too_often_is_refused_with_the_numbers(void **state)
+{
+	(void)state;
+	check("plugin: modbus\nconnection: tcp://h\n"
+	      "devices: {d: {unit_id: 1, min_interval: 1m, points: {x: {address: 0}, y: {address: 1}}}}\n",
+	      "gw.yaml:3:11: devices.d.interval: 1 s is more often than the device bears; min_interval is 60 s");
+	check("plugin: modbus\nconnection: tcp://h\ninterval: 2m\n"
+	      "devices: {d: {unit_id: 1, min_interval: 1m, points: {x: {address: 0}, y: {address: 1, "
+	      "interval: 500ms}}}}\n",
+	      "gw.yaml:4:97: devices.d.points.y.interval: 0.5 s is more often than the device bears; "
+	      "min_interval is 60 s");
+	check("plugin: modbus\nconnection: tcp://h\n"
+	      "devices: {d: {unit_id: 1, min_interval: 1m, points: {x: {address: 0, interval: 1m}}}}\n", NULL);
+}
+
+static void a_serial_section_takes_the_rest_from_the_source(void **state)
+{
+	(void)state;
+	check(SERIAL("serial: {baud: 19200, parity: even}", "d: {unit_id: 1, " ONE_POINT "},\n"
+		     "  e: {unit_id: 2, serial: {stop_bits: 1}, " ONE_POINT "}"), NULL);
+	check(SERIAL("serial: {baud: 19200, parity: even}", "d: {unit_id: 1, " ONE_POINT "},\n"
+		     "  e: {unit_id: 2, serial: {parity: none}, " ONE_POINT "}"),
+	      "gw.yaml:5:27: devices.e.serial: rtu:/dev/ttyUSB0 is set differently for device d; devices on "
+	      "one line share serial and rs485");
+}
+
 static void urls_have_one_spelling(void **state)
 {
 	static const struct {
@@ -257,6 +303,9 @@ int main(void)
 		cmocka_unit_test(a_line_without_the_time_is_refused_with_the_number),
 		cmocka_unit_test(a_line_with_little_time_is_warned_of),
 		cmocka_unit_test(a_unit_identifier_is_required_and_a_byte),
+		cmocka_unit_test(the_stricter_limit_of_line_and_device_holds),
+		cmocka_unit_test(a_device_asked_too_often_is_refused_with_the_numbers),
+		cmocka_unit_test(a_serial_section_takes_the_rest_from_the_source),
 		cmocka_unit_test(urls_have_one_spelling),
 		cmocka_unit_test(other_urls_are_refused),
 	};

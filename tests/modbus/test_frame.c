@@ -50,7 +50,7 @@ static void answers_are_judged_by_every_field(void **state)
 		{ "exception too long", { 1, 2, 0, 0, 0, 4, 9, 0x83, 2, 0 }, 10, MB_WRONG, 10 },
 		{ "exception of another function", { 1, 2, 0, 0, 0, 3, 9, 0x84, 2 }, 9, MB_WRONG, 9 },
 		{ "exception of another unit", { 1, 2, 0, 0, 0, 3, 8, 0x83, 2 }, 9, MB_WRONG, 9 },
-		{ "exception 128", { 1, 2, 0, 0, 0, 3, 9, 0x83, 128 }, 9, MB_WRONG, 9 },
+		{ "exception 129", { 1, 2, 0, 0, 0, 3, 9, 0x83, 129 }, 9, MB_WRONG, 9 },
 		{ "transaction", { 1, 3, 0, 0, 0, 7, 9, 3, 4, 1, 2, 3, 4 }, 13, MB_OTHER, 13 },
 		{ "transaction and unit", { 1, 3, 0, 0, 0, 7, 8, 3, 4, 1, 2, 3, 4 }, 13, MB_OTHER, 13 },
 	};
@@ -80,7 +80,7 @@ static void an_answer_with_a_foreign_transaction_is_told_from_a_stray_frame(void
 
 static void every_exception_code_is_kept(void **state)
 {
-	static const uint8_t codes[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 77, 127 };
+	static const uint8_t codes[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 77, 127, 128 };
 	uint8_t bytes[] = { 1, 2, 0, 0, 0, 3, 9, 0x83, 0 };
 
 	(void)state;

@@ -55,7 +55,7 @@ struct bench {
 static void open_bench(struct bench *b)
 {
 	b->arena = gw_arena_new();
-	b->limits = (struct mb_limits){ 125, 2000, b->limits.max_gap };
+	b->limits = (struct mb_limits){ 125, 2000, b->limits.max_gap, false };
 	for (unsigned i = 0; i < b->n; i++)
 		b->due[i] = (uint16_t)i;
 	b->plan = mb_plan_new(b->arena, b->n);
@@ -327,6 +327,25 @@ static void other_failures_teach_nothing(void **state)
 	}
 }
 
+/* Two blocks; the second holds an address that is refused as if the function were unknown. */
+static void an_unknown_function_is_learned_as_a_hole_where_it_has_worked(void **state)
+{
+	struct fake f = { .forbidden = { 205 }, .nforbidden = 1, .refusal = GW_EXCEPTION_0 | 1 };
+	struct bench b = { .n = 20 };
+
+	(void)state;
+	for (unsigned i = 0; i < b.n; i++)
+		b.spans[i] = (struct mb_span){ MB_HOLDING, (uint16_t)(i < 10 ? i : 190 + i), 1 };
+	open_bench(&b);
+	cycle(&b, &f);
+	for (unsigned i = 0; i < b.n; i++)
+		assert_int_equal(b.reasons[i], i == 15 ? GW_EXCEPTION_0 | 1 : GW_GOOD);
+	cycle(&b, &f);
+	assert_int_equal(f.refused, 0);
+	assert_int_equal(f.asked, 3);
+	close_bench(&b);
+}
+
 static void a_dead_device_is_asked_one_request_and_learned_nothing_of(void **state)
 {
 	struct fake f = { .always = GW_TIMEOUT };
@@ -473,6 +492,7 @@ int main(void)
 		cmocka_unit_test(wide_and_overlapping_points_are_told_apart),
 		cmocka_unit_test(every_small_device_is_learned),
 		cmocka_unit_test(other_failures_teach_nothing),
+		cmocka_unit_test(an_unknown_function_is_learned_as_a_hole_where_it_has_worked),
 		cmocka_unit_test(a_dead_device_is_asked_one_request_and_learned_nothing_of),
 		cmocka_unit_test(silence_on_a_long_request_is_learned_when_short_ones_are_answered),
 		cmocka_unit_test(what_was_learned_is_tried_again_after_an_hour_then_daily),

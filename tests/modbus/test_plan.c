@@ -10,7 +10,7 @@
 
 enum { POINTS_MAX = 300 };
 
-static const struct mb_limits standard = { 125, 2000, 0 };
+static const struct mb_limits standard = { .max_registers = 125, .max_bits = 2000 };
 
 /* "3:0+100 3:100+30": function, address and count of each request. */
 static const char *show(const struct mb_plan *plan)
@@ -145,7 +145,7 @@ static void requests_are_as_few_as_tables_gaps_and_limits_allow(void **state)
 static void two_thousand_coils_are_one_request(void **state)
 {
 	struct mb_span spans[] = { { MB_COIL, 0, 1 }, { MB_COIL, 1999, 1 }, { MB_COIL, 2000, 1 } };
-	struct mb_limits gaps = { 125, 2000, 2000 };
+	struct mb_limits gaps = { 125, 2000, 2000, false };
 
 	(void)state;
 	check(spans, 2, &gaps, "1:0+2000");

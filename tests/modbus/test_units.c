@@ -280,6 +280,17 @@ static void a_change_of_unit_costs_its_pause_only_when_there_are_several(void **
 	assert_int_equal(mb_budget_make(&mb_serial_default, two, 2).need_us, 2 * (TWO_US - 3646 + 200 * MS));
 }
 
+static void a_guard_is_counted_for_each_request(void **state)
+{
+	static const struct mb_span spans[] = { { MB_HOLDING, 0, 2 }, { MB_HOLDING, 50, 2 } };
+	static const int64_t interval_ms[] = { 1000, 1000 };
+	struct mb_demand d = { .spans = spans, .interval_ms = interval_ms, .npoints = 2, .limits = &limits,
+			       .turnaround_us = 5 * MS, .guard_us = 50 * MS, .pause_us = 20 * MS };
+
+	(void)state;
+	assert_int_equal(mb_budget_make(&mb_serial_default, &d, 1).need_us, 2 * (TWO_US - 3646 + 50 * MS));
+}
+
 static void nothing_asked_is_no_load(void **state)
 {
 	(void)state;
@@ -300,6 +311,7 @@ int main(void)
 		cmocka_unit_test(the_silence_between_frames_is_rounded_up),
 		cmocka_unit_test(loads_are_those_counted_by_hand),
 		cmocka_unit_test(a_change_of_unit_costs_its_pause_only_when_there_are_several),
+		cmocka_unit_test(a_guard_is_counted_for_each_request),
 		cmocka_unit_test(nothing_asked_is_no_load),
 	};
 
