@@ -4,13 +4,15 @@
  */
 #include <ctype.h>
 #include <math.h>
+#include <modbus/modbus.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gatewayd/reading.h"
-#include "plugins/modbus/readings.h"
 #include "plugins/modbus/plan.h"
+#include "plugins/modbus/readings.h"
+#include "plugins/modbus/rtu.h"
 #include "plugins/modbus/tool.h"
 
 struct options {
@@ -166,13 +168,64 @@ static int show(const struct options *o, const uint8_t *data)
 	return o->expect ? print_ranking(o, data) : 0;
 }
 
+/* ---- when it does not answer ---- */
+
+/* A manual may mean the other table of the same width. */
+static void try_other_table(const struct options *o, struct mb_client *c, struct mb_query q)
+{
+	static const enum mb_table others[] = { MB_DISCRETE, MB_COIL, MB_HOLDING, MB_INPUT };
+	uint8_t data[2 * MB_REGISTERS_MAX + 8];
+
+	q.function = mb_read_function(others[o->table]);
+	if (mb_client_read(c, &q, data) == GW_GOOD)
+		mb_tool_fail(&spec, "the table %s has it: --table %s", mb_table_names[others[o->table]],
+			     mb_table_names[others[o->table]]);
+}
+
+/* A converter is set to Modbus TCP or to passing frames on, and silent on the other. */
+static void try_other_framing(const struct options *o, const struct mb_url *url, const struct mb_query *q)
+{
+	static const char *const names[] = { [MB_TCP] = "tcp", [MB_RTU_TCP] = "rtu+tcp" };
+	uint8_t data[2 * MB_REGISTERS_MAX + 8];
+	struct mb_url other = *url;
+	struct mb_client *c;
+	struct gw_err err;
+	unsigned reason;
+
+	if (url->scheme == MB_RTU || (url->scheme == MB_TCP && q->unit > MB_UNIT_MAX))
+		return;
+	other.scheme = url->scheme == MB_TCP ? MB_RTU_TCP : MB_TCP;
+	if (mb_client_open(&c, &other, o->common.timeout_ms * 1000, &err))
+		return;
+	reason = mb_client_read(c, q, data);
+	mb_client_close(c);
+	if (reason == GW_GOOD || mb_reason_exception(reason) >= 0)
+		mb_tool_fail(&spec, "it answers another framing: write %s:// in place of %s://",
+			     names[other.scheme], names[url->scheme]);
+}
+
+/* Says why, and what answers instead.  Closes the client. */
+static int explain(const struct options *o, struct mb_client *c, const struct mb_query *q, unsigned reason)
+{
+	struct mb_url url = *mb_client_url(c);
+	int exception = mb_reason_exception(reason);
+	char words[128];
+
+	mb_tool_fail(&spec, "%s", mb_reason_words(reason, &o->common, words, sizeof(words)));
+	if (exception >= MODBUS_EXCEPTION_ILLEGAL_FUNCTION && exception <= MODBUS_EXCEPTION_ILLEGAL_DATA_ADDRESS)
+		try_other_table(o, c, *q);
+	mb_client_close(c);
+	if (exception < 0)
+		try_other_framing(o, &url, q);
+	return 1;
+}
+
 int mb_tool_probe(int argc, char *argv[])
 {
 	struct options o = { .common = mb_common_default, .table = MB_HOLDING, .count = 4 };
 	uint8_t data[2 * MB_REGISTERS_MAX + 8];
 	struct mb_client *c;
 	const char *url;
-	char words[128];
 	struct mb_query q;
 	unsigned reason;
 	int code = mb_tool_parse(&spec, argc, argv, &o, &url);
@@ -189,8 +242,8 @@ int mb_tool_probe(int argc, char *argv[])
 			       .function = mb_read_function((enum mb_table)o.table),
 			       .address = (uint16_t)o.address, .count = (uint16_t)o.count };
 	reason = mb_client_read(c, &q, data);
-	mb_client_close(c);
 	if (reason)
-		return mb_tool_fail(&spec, "%s", mb_reason_words(reason, &o.common, words, sizeof(words)));
+		return explain(&o, c, &q, reason);
+	mb_client_close(c);
 	return show(&o, data);
 }

@@ -38,12 +38,15 @@ def text(s, registers):
 class Served(unittest.TestCase):
     def serve(self, units):
         """units: {unit: {holding address: value}}; returns the connection."""
+        return self.serve_tables({u: {"holding": t, "input": t} for u, t in units.items()})
+
+    def serve_tables(self, units):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         port = free_port()
         path = os.path.join(folder.name, "map.json")
         with open(path, "w") as f:
-            json.dump({port: {u: {"holding": t, "input": t} for u, t in units.items()}}, f)
+            json.dump({port: units}, f)
         server = Child(["/usr/bin/python3", SERVER, path], os.path.join(folder.name, "log"))
         self.addCleanup(server.kill)
         wait_until(lambda: answers(port), what="the server answers")
@@ -78,6 +81,19 @@ class Probe(Served):
             code, out, _ = modbus(tool, "--help")
             self.assertEqual(code, 0)
             self.assertTrue(out.startswith("Usage: modbus %s " % tool))
+
+
+    def test_what_answers_instead_is_told(self):
+        url = self.serve({1: {0: 1}})
+        with open(os.path.join(self.folder, "map.json")) as f:
+            port = next(iter(json.load(f)))
+        self.assertEqual(modbus("probe", "rtu+tcp://127.0.0.1:%s" % port, "--count", "1", "--timeout", "200ms"), (
+            1, "", "modbus probe: no answer from unit 1 within 200ms\n"
+            "modbus probe: it answers another framing: write tcp:// in place of rtu+tcp://\n"))
+        url = self.serve_tables({1: {"input": {5: 1}}})
+        self.assertEqual(modbus("probe", url, "--address", "5", "--count", "1"), (
+            1, "", "modbus probe: exception 2, illegal data address: the device has nothing there\n"
+            "modbus probe: the table input has it: --table input\n"))
 
 
 class Units(Served):
