@@ -33,7 +33,7 @@ LIBS_base := -lsystemd -lyaml -lz -lm
 LIBS_core := -lsqlite3 -ljansson -lpthread
 LIBS_ctl := -ljansson
 LIBS_modbus := -lmodbus
-LIBS_mqtt := -lpaho-mqtt3as -lssl -lcrypto -lpthread
+LIBS_mqtt := -lpaho-mqtt3as -ljansson -lssl -lcrypto -lpthread
 
 PROGRAMS := $(B)/gatewayd $(B)/gatewayctl $(PLUGINS:%=$(B)/plugins/%)
 TEST_SOURCES := $(wildcard tests/base/test_*.c tests/core/test_*.c tests/modbus/test_*.c tests/mqtt/test_*.c)
@@ -93,6 +93,7 @@ tests: $(TESTS)
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LIBS_modbus := $(B)/libmodbus.a
 FUZZ_LIBS_control := $(B)/libcore.a
+FUZZ_LIBS_command := $(B)/libmqtt.a
 FUZZ_LIBS_profile := $(B)/libcore.a
 FUZZ_LIBS_record := $(B)/libmodbus.a
 FUZZ_LINK := $(LIBS_core) $(LIBS_modbus) $(LIBS_base)

@@ -65,7 +65,9 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	M(HEALTH, health, 39, FROM_CORE, "The health document of the contract, as JSON.")                   \
 	M(ACKS, acks, 40, FROM_PLUGIN, "What the far end has taken or refused: an array of struct gw_ack.") \
 	M(SINK_STATE, sink_state, 41, FROM_PLUGIN, "Connected or not, how much may be in flight, and why.") \
-	M(WINDOW, window, 42, FROM_CORE, "Readings that were thinned to a window of time (window.h).")
+	M(WINDOW, window, 42, FROM_CORE, "Readings that were thinned to a window of time (window.h).") \
+	M(AGAIN, again, 43, FROM_PLUGIN, "Send stored readings of a device once more: somebody at the far end asks.") \
+	M(AGAIN_DONE, again_done, 44, FROM_CORE, "What of that was found; it comes as `replay`.")
 
 /* F(type, name, "what it is") for each message */
 #define GW_FIELDS_hello(F)                                    \
@@ -245,6 +247,18 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	F(u64, session, "number of the present session")                 \
 	F(str, broker, "address of the far end")                         \
 	F(str, reason, "why not connected, in words; may be empty")
+#define GW_FIELDS_again(F)                                    \
+	F(u32, number, "to be repeated in the answer")        \
+	F(u16, device, "the core's number")                   \
+	F(u8, by_time, "1: from and to are UTC in ms; 0: numbers of readings") \
+	F(i64, from, "the first, included")                   \
+	F(i64, to, "the last, included")
+#define GW_FIELDS_again_done(F)                               \
+	F(u32, number, "of the request")                      \
+	F(str, reason, "why nothing is done, in words; empty: done") \
+	F(u64, readings, "how many were found")               \
+	F(u64, from, "the lowest number of them")             \
+	F(u64, to, "the highest")
 
 /* Entry of ACKS. */
 enum gw_ack_result {

@@ -311,6 +311,23 @@ static int on_health(struct gw_plugin *p, const struct gw_message *m, struct gw_
 	return 0;
 }
 
+static int on_again_done(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	struct sink *s = p->side;
+	const struct gw_msg_again_done *a = &m->again_done;
+	char reason[256];
+
+	(void)err;
+	gw_escape(reason, sizeof(reason), a->reason.n ? a->reason.s : "", a->reason.n);
+	if (s->def->again)
+		s->def->again(s->self, &(struct gw_again){ .number = a->number,
+							   .reason = reason,
+							   .readings = a->readings,
+							   .from = a->from,
+							   .to = a->to });
+	return 0;
+}
+
 static int message(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
 {
 	static int (*const handlers[GW_MSG_TYPES])(struct gw_plugin *, const struct gw_message *,
@@ -326,6 +343,7 @@ static int message(struct gw_plugin *p, const struct gw_message *m, struct gw_er
 		[GW_MSG_WINDOW] = on_window,
 		[GW_MSG_PROGRESS] = on_progress,
 		[GW_MSG_HEALTH] = on_health,
+		[GW_MSG_AGAIN_DONE] = on_again_done,
 	};
 
 	if (handlers[m->type])

@@ -129,3 +129,16 @@ void gw_sink_second(struct gw_plugin *p)
 	if (s->said && changed && gw_outbox_empty(p->outbox))
 		send_state(p);
 }
+
+void gw_sink_again(struct gw_plugin *p, uint32_t number, const struct gw_again_span *span)
+{
+	struct gw_message m = { .type = GW_MSG_AGAIN };
+
+	assert(span->device <= UINT16_MAX);
+	m.again = (struct gw_msg_again){ .number = number,
+					 .device = (uint16_t)span->device,
+					 .by_time = span->by_time,
+					 .from = span->from,
+					 .to = span->to };
+	gw_plugin_send(p, &m);
+}

@@ -1,6 +1,6 @@
 /*
- * control.h - between control.c (socket, clients), control_commands.c (what can be asked) and
- * control_losses.c (one answer that takes more).
+ * control.h - between control.c (socket, clients), control_commands.c (what can be asked),
+ * control_losses.c and control_replay.c (answers that take more).
  *
  * A client asks with one line {"command": TEXT, "args": [TEXT, ...]} and gets lines: for `watch`
  * {"event": {...}} again and again, else one {"ok": true, "data": ...} or
@@ -58,7 +58,9 @@ void gw_client_event(struct gw_client *c, json_t *event);
 void gw_client_refuse(struct gw_client *c, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+void gw_client_refuse_device(struct gw_client *c, const char *name); /* there is none of that name */
 void gw_control_losses(struct gw_client *c);
+void gw_control_replay(struct gw_client *c, const char *const *args, size_t nargs);
 void gw_control_command(struct gw_client *c, struct gw_request_line *r);
 bool gw_control_has(const struct gw_control *k, const struct gw_client *c); /* is it still there? */
 

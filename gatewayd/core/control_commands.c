@@ -4,7 +4,6 @@
 #include "core/control.h"
 #include "core/write.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,7 +25,7 @@ bool gw_control_has(const struct gw_control *k, const struct gw_client *c)
 
 /* ---- names, with the nearest when there is none ---- */
 
-static void refuse_device(struct gw_client *c, const char *name)
+void gw_client_refuse_device(struct gw_client *c, const char *name)
 {
 	struct gw_daemon *d = daemon_of(c);
 	const char **names = calloc(d->ndevices + 1, sizeof(char *)), *near;
@@ -84,7 +83,7 @@ static void points(struct gw_client *c, const char *const *args, size_t nargs)
 	struct gw_device *dev = nargs ? gw_device_named(daemon_of(c), args[0]) : NULL;
 
 	if (nargs && !dev)
-		refuse_device(c, args[0]);
+		gw_client_refuse_device(c, args[0]);
 	else
 		gw_client_answer(c, gw_view_points(daemon_of(c), dev));
 }
@@ -98,7 +97,7 @@ static void version(struct gw_client *c, const char *const *args, size_t nargs)
 static void watch(struct gw_client *c, const char *const *args, size_t nargs)
 {
 	if (nargs && !gw_device_named(daemon_of(c), args[0])) {
-		refuse_device(c, args[0]);
+		gw_client_refuse_device(c, args[0]);
 		return;
 	}
 	c->control->watchers += !c->watching;
@@ -147,48 +146,6 @@ static void losses(struct gw_client *c, const char *const *args, size_t nargs)
 	gw_control_losses(c);
 }
 
-static bool whole_number(const char *text, uint64_t *out)
-{
-	char *end;
-
-	errno = 0;
-	*out = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
-}
-
-static void replay(struct gw_client *c, const char *const *args, size_t nargs)
-{
-	struct gw_daemon *d = daemon_of(c);
-	struct gw_device *dev = gw_device_named(d, args[0]);
-	uint64_t from, to, n = 0;
-	bool known = nargs < 4;
-
-	if (!dev) {
-		refuse_device(c, args[0]);
-		return;
-	}
-	if (!whole_number(args[1], &from) || !whole_number(args[2], &to) || from > to) {
-		gw_client_refuse(c, 2, "FROM and TO are sequence numbers, FROM not above TO");
-		return;
-	}
-	if (from < dev->first_seq)
-		from = dev->first_seq;
-	if (to >= dev->next_seq)
-		to = dev->next_seq - 1;
-	for (size_t i = 0; i < d->nsinks; i++) {
-		if (nargs == 4 && strcmp(args[3], d->sinks[i]->instance.name) != 0)
-			continue;
-		known = true;
-		if (from <= to)
-			n += gw_deliver_again(d->sinks[i]->deliver, dev->number, from, to);
-		gw_sink_pump(d->sinks[i]);
-	}
-	if (!known)
-		gw_client_refuse(c, 1, "there is no sink '%.64s'", args[3]);
-	else
-		gw_client_answer(c, json_pack("{s:I}", "accepted", (json_int_t)n));
-}
-
 /* ---- read ---- */
 
 static void ask(struct gw_client *c, const struct gw_device *dev, unsigned point)
@@ -225,7 +182,7 @@ static void read_point(struct gw_client *c, const char *const *args, size_t narg
 
 	(void)nargs;
 	if (!dev) {
-		refuse_device(c, args[0]);
+		gw_client_refuse_device(c, args[0]);
 		return;
 	}
 	for (unsigned i = 0; i < dev->npoints; i++)
@@ -392,7 +349,7 @@ static const struct {
 	{ "write", 3, 3, "DEVICE POINT VALUE", write_point },
 	{ "buffer", 0, 1, "[--verify]", buffer },
 	{ "losses", 0, 0, "", losses },
-	{ "replay", 3, 4, "DEVICE FROM TO [SINK]", replay },
+	{ "replay", 3, 4, "DEVICE FROM TO [SINK]", gw_control_replay },
 	{ "restart", 1, 1, "SOURCE", restart },
 	{ "reload", 0, 0, "", reload },
 	{ "version", 0, 0, "", version },

@@ -8,6 +8,7 @@
  *	apply.c    from a plan to a running gateway, at start and at a reload
  *	state.c    the memory of plugins, between their links, memory.c and the commit
  *	write.c    writing a point, for whoever asks
+ *	again.c    stored readings once more, for whoever asks
  *	control.c  the control socket; views.c the documents it and `health` show
  *
  * This header is theirs; main.c uses the first part only.
@@ -133,6 +134,7 @@ struct gw_daemon {
 	size_t nchanged_losses, changed_losses_capacity;
 	struct gw_memory *memory; /* of plugins */
 	struct gw_writes *writes; /* under way; write.c's */
+	unsigned walks;           /* under way; again.c's */
 	struct gw_watch *commit_timer;
 	struct gw_commit_result last_commit;
 	char store_error[256];

@@ -2,7 +2,7 @@
  * outlet.c - sinks: what they must know before a reading (layouts, states), deliveries to them
  * and their acknowledgements.  What goes when is deliver.h's affair.
  */
-#include "core/daemon.h"
+#include "core/again.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -429,6 +429,9 @@ static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
 	switch ((unsigned)m->type) {
 	case GW_MSG_ACKS:
 		return on_acks(s, m->acks.block, err);
+	case GW_MSG_AGAIN:
+		gw_again_asked(s, &m->again);
+		return 0;
 	case GW_MSG_STATE_PUT:
 		gw_state_keep(s->daemon, &s->instance, &m->state_put);
 		return 0;

@@ -34,7 +34,9 @@ const struct ctl_command ctl_commands[] = {
 	  "FROM and TO are numbers of readings (seq), both included.  A record is unsent while it may grow, sent when it "
 	  "is on its way, then acknowledged.", DEVICE_MS, ctl_ask, ctl_show_losses, NULL },
 	{ "replay", "DEVICE FROM TO [SINK]", 3, 4, "Send the stored readings FROM to TO of a device again.",
-	  "FROM and TO are numbers of readings (seq), both included; without SINK to every sink.", DEVICE_MS, ctl_ask,
+	  "FROM and TO are two numbers of readings (seq) or two times, both included: 2026-11-22T10:00:00+07:00, "
+	  "2026-11-22T03:00Z, or '2026-11-22 10:00' in the gateway's local time.  Without SINK to every sink.",
+	  CHECK_MS, ctl_ask,
 	  ctl_show_replay, NULL },
 	{ "restart", "SOURCE", 1, 1, "Stop a source's process and start it again.", NULL, SOON_MS, ctl_ask,
 	  ctl_show_restart, NULL },

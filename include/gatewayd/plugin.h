@@ -214,6 +214,19 @@ struct gw_progress {
 	int64_t ts_ms;
 };
 
+/* Stored readings of a device, both ends included. */
+struct gw_again_span {
+	unsigned device; /* the core's number */
+	bool by_time;	 /* from and to are UTC in milliseconds, else numbers of readings */
+	int64_t from, to;
+};
+
+struct gw_again {
+	uint32_t number;	      /* of the request */
+	const char *reason;	      /* "" or why nothing is done, in words */
+	uint64_t readings, from, to; /* how many were found; the lowest and the highest number */
+};
+
 struct gw_sink_plugin {
 	const char *name, *version, *help;
 	const struct gw_table *sink;
@@ -243,6 +256,8 @@ struct gw_sink_plugin {
 	void (*window)(void *self, const struct gw_layout *layout, uint64_t id, const struct gw_window *w);
 	void (*progress)(void *self, const struct gw_layout *current, const struct gw_progress *p);
 	void (*health)(void *self, const char *json, size_t size);
+	/* The answer to gw_sink_again(); the readings follow.  NULL: it never asks. */
+	void (*again)(void *self, const struct gw_again *a);
 	/* One thing remembered with gw_state_put() by a process before; before start(). */
 	void (*state)(void *self, const char *key, const void *value, size_t size);
 	/* Say goodbye to the far end (up to 5 s), then gw_sink_stopped(). */
@@ -263,6 +278,8 @@ void gw_sink_ack_window(struct gw_plugin *p, uint64_t id, enum gw_outcome o, uns
 void gw_sink_state(struct gw_plugin *p, enum gw_link_state state, unsigned window, uint64_t session,
 		   const char *broker, const char *reason);
 void gw_sink_counts(struct gw_plugin *p, unsigned in_flight, uint64_t refused);
+/* Ask for stored readings once more; they come as replays, like a backlog. */
+void gw_sink_again(struct gw_plugin *p, uint32_t number, const struct gw_again_span *span);
 void gw_sink_stopped(struct gw_plugin *p);
 
 int gw_sink_main(const struct gw_sink_plugin *def, int argc, char *argv[]);

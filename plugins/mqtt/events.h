@@ -20,8 +20,10 @@ enum mqtt_event_kind {
 	MQTT_E_LOST,	  /* reason: of the broker's DISCONNECT or 0; text */
 	MQTT_E_ACKED,	  /* token; reason: of the PUBACK */
 	MQTT_E_NOT_SENT,  /* token: Paho gave it up */
-	MQTT_E_SUBSCRIBED, /* reason: of the SUBACK */
+	MQTT_E_SUBSCRIBED, /* reason: of the SUBACK; token 1: to the commands */
 	MQTT_E_ARRIVED,	   /* text, size: payload on our own status topic */
+	MQTT_E_COMMAND,	   /* text, size: payload on the command topic; token: the size it had; reason 1:
+			      retained */
 	MQTT_E_DIAGNOSED,  /* text: why connecting failed, in plain words */
 	MQTT_E_CLOSED,	   /* the connection is gone for good */
 };

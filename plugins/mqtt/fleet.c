@@ -30,7 +30,7 @@ struct mqtt_fleet {
 	struct gw_arena *arena;
 	const struct mqtt_keys *keys;
 	struct gw_gateway_info g;
-	char *status_topic, *directory_topic, *health_topic;
+	char *status_topic, *directory_topic, *health_topic, *command_topic, *reply_topic;
 	struct device *devices; /* by the core's number */
 	size_t room;
 	struct leaver *leavers;
@@ -105,6 +105,8 @@ int mqtt_fleet_new(struct mqtt_fleet **out, struct gw_arena *a, const struct mqt
 	f->status_topic = join(a, gateway, "status");
 	f->directory_topic = join(a, gateway, "directory");
 	f->health_topic = join(a, gateway, "health");
+	f->command_topic = join(a, gateway, "command");
+	f->reply_topic = join(a, gateway, "reply");
 	*out = f;
 	return 0;
 }
@@ -130,6 +132,24 @@ const struct gw_gateway_info *mqtt_fleet_gateway(const struct mqtt_fleet *f)
 const char *mqtt_fleet_status_topic(const struct mqtt_fleet *f)
 {
 	return f->status_topic;
+}
+
+const char *mqtt_fleet_command_topic(const struct mqtt_fleet *f)
+{
+	return f->command_topic;
+}
+
+const char *mqtt_fleet_reply_topic(const struct mqtt_fleet *f)
+{
+	return f->reply_topic;
+}
+
+int mqtt_fleet_find(const struct mqtt_fleet *f, const char *device)
+{
+	for (size_t i = 0; i < f->room; i++)
+		if (f->devices[i].current && strcmp(f->devices[i].current->name, device) == 0)
+			return (int)i;
+	return -1;
 }
 
 void mqtt_fleet_will(const struct mqtt_fleet *f, uint64_t session, struct mqtt_text *out)

@@ -36,6 +36,9 @@ void mqtt_fleet_free(struct mqtt_fleet *f);
 
 const struct gw_gateway_info *mqtt_fleet_gateway(const struct mqtt_fleet *f);
 const char *mqtt_fleet_status_topic(const struct mqtt_fleet *f);
+const char *mqtt_fleet_command_topic(const struct mqtt_fleet *f);
+const char *mqtt_fleet_reply_topic(const struct mqtt_fleet *f);
+int mqtt_fleet_find(const struct mqtt_fleet *f, const char *device); /* the core's number, -1: none */
 void mqtt_fleet_will(const struct mqtt_fleet *f, uint64_t session, struct mqtt_text *out);
 
 /* Each marks what changed. */

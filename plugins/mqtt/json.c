@@ -47,12 +47,15 @@ void mqtt_json_prepare(struct gw_arena *a, struct gw_layout *l, struct mqtt_json
 		own->bound += prepare_point(a, &l->points[i]);
 }
 
+/* ,"request":"..." */
+enum { REQUEST = 14 + 6 * MQTT_REQUEST_BYTES };
+
 size_t mqtt_json_bound(const struct gw_layout *l, const struct gw_reading *r)
 {
 	const struct mqtt_json_layout *own = l->own;
 
 	/* each text has two quotes, each of its bytes may become six */
-	return own->bound + 6 * (size_t)r->text_size + 2 * (size_t)r->count;
+	return own->bound + 6 * (size_t)r->text_size + 2 * (size_t)r->count + REQUEST;
 }
 
 struct entry {
@@ -224,7 +227,7 @@ static char *put_clock(char *o, const char *boot)
 }
 
 size_t mqtt_json_reading(char *out, const struct gw_layout *l, const struct gw_reading *r,
-			 bool replay, const char *boot)
+			 const struct mqtt_json_extra *x)
 {
 	unsigned bad = 0;
 	char *o = PUT(out, "{\"seq\":");
@@ -237,9 +240,13 @@ size_t mqtt_json_reading(char *out, const struct gw_layout *l, const struct gw_r
 	if (bad)
 		o = put_quality(o, l, r);
 	if (r->flags & GW_READING_UNSYNCED)
-		o = put_clock(o, boot);
-	if (replay)
+		o = put_clock(o, x->boot);
+	if (x->replay)
 		o = PUT(o, ",\"replay\":true");
+	if (x->request) {
+		o = PUT(o, ",\"request\":");
+		o += mqtt_quote(o, x->request, strnlen(x->request, MQTT_REQUEST_BYTES));
+	}
 	*o++ = '}';
 	return (size_t)(o - out);
 }

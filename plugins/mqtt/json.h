@@ -39,8 +39,14 @@ size_t mqtt_json_bound(const struct gw_layout *l, const struct gw_reading *r);
 /*
  * {"seq":1,"ts":2,"values":{...},"quality":{...}} into out; returns the size.
  * replay adds "replay":true.  boot (NULL: left out) goes beside "clock":"unsynced".
+ * request (NULL: left out, at most MQTT_REQUEST_BYTES) is added as "request".
  */
+enum { MQTT_REQUEST_BYTES = 60 };
+struct mqtt_json_extra {
+	bool replay;
+	const char *boot, *request;
+};
 size_t mqtt_json_reading(char *out, const struct gw_layout *l, const struct gw_reading *r,
-			 bool replay, const char *boot);
+			 const struct mqtt_json_extra *x);
 
 #endif

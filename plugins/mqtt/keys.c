@@ -13,6 +13,25 @@
 static const char *const formats[] = { "json", "sparkplug", NULL };
 static const char *const protocols[] = { "5", "3.1.1", "auto", NULL };
 
+static const struct gw_key command_keys[] = {
+	{ .name = "write",
+	  .type = GW_T_TEXT,
+	  .flags = GW_LIST,
+	  .offset = offsetof(struct mqtt_command_keys, write),
+	  .max = 129,
+	  .help = "DEVICE/POINT that may be written; not available yet, so leave it out.",
+	  .example = "[pump-1/setpoint]" },
+	{ .name = "replay",
+	  .type = GW_T_BOOL,
+	  .offset = offsetof(struct mqtt_command_keys, replay),
+	  .fallback = "false",
+	  .help = "Stored readings are sent again on request.",
+	  .example = "true" },
+};
+static const struct gw_table command_table =
+	GW_TABLE("commands", struct mqtt_command_keys, command_keys,
+		 "What is taken from the broker; without it nothing.");
+
 #define KEY(member) .offset = offsetof(struct mqtt_keys, member)
 
 static const struct gw_key keys[] = {
@@ -121,9 +140,10 @@ static const struct gw_key keys[] = {
 	  .max = 1000000,
 	  .help = "Backlog readings per second that the core hands over; 0: no cap." },
 	{ .name = "commands",
-	  .type = GW_T_NODE,
+	  .type = GW_T_SECTION,
 	  KEY(commands),
-	  .help = "Commands taken from the broker; not available yet, so leave it out." },
+	  .help = "What is taken from the broker; without it nothing.",
+	  .table = &command_table },
 };
 
 const struct gw_table mqtt_table =
@@ -167,9 +187,9 @@ void mqtt_keys_check(const struct mqtt_keys *k, const struct gw_node *map, struc
 		       "cert and key go together; one of them is missing");
 	if (k->password_file && !k->username)
 		report(to, map, "password_file", "a password needs a `username`");
-	if (k->commands)
+	if (k->commands.write.count)
 		report(to, map, "commands",
-		       "commands over MQTT are not available yet; leave this key out");
+		       "`write` is not available yet over MQTT; leave it out");
 }
 
 static int open_password(const char *file)

@@ -8,6 +8,11 @@
 
 enum { MQTT_PROTOCOL_5, MQTT_PROTOCOL_311, MQTT_PROTOCOL_AUTO };
 
+struct mqtt_command_keys {
+	struct gw_list write; /* const char * */
+	bool replay;
+};
+
 struct mqtt_keys {
 	struct gw_list broker; /* const char * */
 	const char *client_id; /* NULL: gateway.id */
@@ -15,7 +20,7 @@ struct mqtt_keys {
 	int format, protocol;
 	const char *ca, *cert, *key, *username, *password_file;
 	int64_t keepalive_ms, ack_timeout_ms, window, replay_rate;
-	const struct gw_node *commands;
+	struct mqtt_command_keys commands;
 };
 
 extern const struct gw_table mqtt_table;

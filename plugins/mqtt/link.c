@@ -47,6 +47,7 @@ struct mqtt_link *mqtt_link_new(const struct mqtt_link_options *o)
 	l->o.cert = copy_text(o->cert);
 	l->o.key = copy_text(o->key);
 	l->o.status_topic = copy_text(o->status_topic);
+	l->o.command_topic = copy_text(o->command_topic);
 	l->o.will = copy(o->will, o->will_size);
 	sem_init(&l->gone, 0, 0);
 	return l;
@@ -54,8 +55,8 @@ struct mqtt_link *mqtt_link_new(const struct mqtt_link_options *o)
 
 static void link_free(struct mqtt_link *l)
 {
-	const char *texts[] = { l->o.uri,  l->o.client_id, l->o.username,     l->o.ca,
-				l->o.cert, l->o.key,	   l->o.status_topic, l->o.will };
+	const char *texts[] = { l->o.uri, l->o.client_id,    l->o.username,	l->o.ca,  l->o.cert,
+				l->o.key, l->o.status_topic, l->o.command_topic, l->o.will };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		free((void *)(uintptr_t)texts[i]);
@@ -135,7 +136,12 @@ static int on_arrived(void *arg, char *topic, int size, MQTTAsync_message *m)
 	struct mqtt_link *l = arg;
 	struct mqtt_event e = { .kind = MQTT_E_ARRIVED, .epoch = l->o.epoch };
 
-	(void)size; /* the only subscription has no wildcard, so the topic is known */
+	(void)size; /* 0, or the topic has a NUL in it: none that was subscribed to */
+	if (l->o.command_topic && strcmp(topic, l->o.command_topic) == 0) {
+		e.kind = MQTT_E_COMMAND;
+		e.token = m->payloadlen;
+		e.reason = m->retained != 0;
+	}
 	mqtt_events_push(l->o.events, &e, m->payload ? m->payload : "",
 			 m->payload ? (size_t)m->payloadlen : 0);
 	MQTTAsync_freeMessage(&m);
@@ -173,6 +179,14 @@ static void on_not_subscribed5(void *arg, MQTTAsync_failureData5 *d)
 {
 	push(arg,
 	     (struct mqtt_event){ .kind = MQTT_E_SUBSCRIBED, .reason = (unsigned)d->reasonCode },
+	     NULL);
+}
+
+static void on_no_commands5(void *arg, MQTTAsync_failureData5 *d)
+{
+	push(arg,
+	     (struct mqtt_event){
+		     .kind = MQTT_E_SUBSCRIBED, .token = 1, .reason = (unsigned)d->reasonCode },
 	     NULL);
 }
 
@@ -325,15 +339,23 @@ enum mqtt_send mqtt_link_send(struct mqtt_link *l, const struct mqtt_document *d
 	return rc == MQTTASYNC_SUCCESS ? MQTT_SENT : MQTT_SEND_BROKEN;
 }
 
-int mqtt_link_subscribe(struct mqtt_link *l, const char *topic)
+static int subscribe(struct mqtt_link *l, const char *topic, MQTTAsync_onFailure5 *failed)
 {
 	MQTTAsync_responseOptions r = MQTTAsync_responseOptions_initializer;
 
 	r.context = l;
 	if (l->o.v5)
-		r.onFailure5 = on_not_subscribed5;
+		r.onFailure5 = failed;
 	r.subscribeOptions.noLocal = l->o.v5; /* not our own words */
+	r.subscribeOptions.retainAsPublished = l->o.v5;
 	return MQTTAsync_subscribe(l->handle, topic, 1, &r) == MQTTASYNC_SUCCESS ? 0 : -1;
+}
+
+int mqtt_link_subscribe(struct mqtt_link *l)
+{
+	if (subscribe(l, l->o.status_topic, on_not_subscribed5))
+		return -1;
+	return l->o.command_topic ? subscribe(l, l->o.command_topic, on_no_commands5) : 0;
 }
 
 /* ---- closing ---- */

@@ -29,7 +29,8 @@ struct mqtt_link_options {
 	const char *ca, *cert, *key; /* NULL: system store, none, none */
 	int keepalive_s;
 	unsigned window;
-	const char *status_topic; /* of the will */
+	const char *status_topic;  /* of the will */
+	const char *command_topic; /* NULL: no commands */
 	const char *will;
 	size_t will_size;
 };
@@ -39,7 +40,8 @@ struct mqtt_link;
 struct mqtt_link *mqtt_link_new(const struct mqtt_link_options *o); /* copies all but `events` */
 void mqtt_link_open(struct mqtt_link *l); /* MQTT_E_CONNECTED or MQTT_E_REFUSED follows */
 enum mqtt_send mqtt_link_send(struct mqtt_link *l, const struct mqtt_document *d, int *token);
-int mqtt_link_subscribe(struct mqtt_link *l, const char *topic); /* -1: it could not be sent */
+/* To the status topic and that of commands; -1: it could not be sent. */
+int mqtt_link_subscribe(struct mqtt_link *l);
 
 enum mqtt_goodbye {
 	MQTT_BYE_NONE,	    /* never connected, or already lost */

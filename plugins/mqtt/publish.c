@@ -252,7 +252,11 @@ static void add_reading(struct mqtt_publisher *p, struct building *b,
 
 	p->scratch.n = 0;
 	char *json = mqtt_text_room(&p->scratch, mqtt_json_bound(batch->layouts[i], r));
-	size_t size = mqtt_json_reading(json, batch->layouts[i], r, !batch->live, boot);
+	size_t size = mqtt_json_reading(
+		json, batch->layouts[i], r,
+		&(struct mqtt_json_extra){ .replay = !batch->live,
+					   .boot = boot,
+					   .request = batch->requests ? batch->requests[i] : NULL });
 	if (limit > MQTT_ARRAY_BYTES && !batch->live)
 		limit = MQTT_ARRAY_BYTES;
 	if (!b->now || b->now->topic != topic || !fits(b->now, size, limit))

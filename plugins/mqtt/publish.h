@@ -70,6 +70,7 @@ struct mqtt_batch {
 	/* Text for "boot" of readings of boot number `boot`; others have none. */
 	const char *boot_text;
 	uint32_t boot;
+	const char *const *requests; /* of each: who asked for it, or NULL; NULL: nobody for any */
 };
 
 struct mqtt_publisher;

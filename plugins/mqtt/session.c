@@ -139,6 +139,7 @@ static struct mqtt_link *make_link(struct mqtt_session *s, const char *password,
 						       .keepalive_s = (int)s->keepalive_s,
 						       .window = (unsigned)k->window,
 						       .status_topic = s->o.status_topic,
+						       .command_topic = s->o.command_topic,
 						       .will = will.s,
 						       .will_size = will.n });
 	mqtt_text_free(&will);
@@ -309,7 +310,14 @@ static void not_sent(struct mqtt_session *s, const struct mqtt_event *e)
 
 static void subscribed(struct mqtt_session *s, const struct mqtt_event *e)
 {
-	if (s->phase == UP && e->reason >= 0x80)
+	if (s->phase != UP || e->reason < 0x80)
+		return;
+	if (e->token == 1)
+		gw_log(GW_WARNING,
+		       "the broker refused the subscription to %s: %s (0x%02x); no command will "
+		       "arrive",
+		       s->o.command_topic, mqtt_reason(e->reason), e->reason);
+	else
 		gw_log(GW_WARNING,
 		       "the broker refused the subscription to %s: %s (0x%02x); a false status "
 		       "there "
@@ -323,12 +331,18 @@ static void arrived(struct mqtt_session *s, const struct mqtt_event *e)
 		s->ops->status_seen(s->arg, e->text, e->size);
 }
 
+static void command(struct mqtt_session *s, const struct mqtt_event *e)
+{
+	if (s->phase == UP)
+		s->ops->command(s->arg, e->text, e->size, (size_t)e->token, e->reason == 1);
+}
+
 static void (*const handlers[])(struct mqtt_session *s, const struct mqtt_event *e) = {
 	[MQTT_E_CONNECTED] = connected, [MQTT_E_REFUSED] = refused,
 	[MQTT_E_LOST] = lost,		[MQTT_E_ACKED] = acked,
 	[MQTT_E_NOT_SENT] = not_sent,	[MQTT_E_SUBSCRIBED] = subscribed,
 	[MQTT_E_ARRIVED] = arrived,	[MQTT_E_DIAGNOSED] = diagnosed,
-	[MQTT_E_CLOSED] = NULL, /* counted */
+	[MQTT_E_COMMAND] = command,	[MQTT_E_CLOSED] = NULL, /* counted */
 };
 
 /* What came before a connection was given up is no news of the present one. */
@@ -431,12 +445,12 @@ enum mqtt_send mqtt_session_send(struct mqtt_session *s, const struct mqtt_docum
 	return s->phase == UP ? mqtt_link_send(s->link, d, token) : MQTT_SEND_BROKEN;
 }
 
-void mqtt_session_watch_status(struct mqtt_session *s)
+void mqtt_session_listen(struct mqtt_session *s)
 {
-	if (s->phase == UP && mqtt_link_subscribe(s->link, s->o.status_topic))
+	if (s->phase == UP && mqtt_link_subscribe(s->link))
 		gw_log(GW_WARNING,
-		       "cannot subscribe to %s: a false status there will not be noticed",
-		       s->o.status_topic);
+		       "cannot subscribe to %s: a false status there will not be noticed%s",
+		       s->o.status_topic, s->o.command_topic ? ", no command will arrive" : "");
 }
 
 void mqtt_session_stop(struct mqtt_session *s)

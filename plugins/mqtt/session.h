@@ -20,6 +20,7 @@ struct mqtt_session_options {
 	struct gw_loop *loop;
 	const struct mqtt_keys *keys; /* borrowed, like the texts */
 	const char *client_id, *status_topic;
+	const char *command_topic; /* NULL: no commands */
 	uint64_t number; /* of the last session; the first of this one is one more */
 };
 
@@ -34,6 +35,8 @@ struct mqtt_session_ops {
 	void (*acked)(void *arg, int token, unsigned reason);
 	/* Something was published on our own status topic. */
 	void (*status_seen)(void *arg, const char *payload, size_t size);
+	/* Something was published on the command topic; `whole` is its size, `size` what is given. */
+	void (*command)(void *arg, const char *payload, size_t size, size_t whole, bool retained);
 	void (*closed)(void *arg); /* after mqtt_session_stop(): all is over, quiet */
 };
 
@@ -47,8 +50,8 @@ void mqtt_session_free(struct mqtt_session *s);
 void mqtt_session_connect(struct mqtt_session *s);
 /* Between up() and down() only. */
 enum mqtt_send mqtt_session_send(struct mqtt_session *s, const struct mqtt_document *d, int *token);
-/* Subscribe to our own status topic: status_seen() follows when others write there. */
-void mqtt_session_watch_status(struct mqtt_session *s);
+/* Subscribe to our own status topic, for what others write there, and to commands. */
+void mqtt_session_listen(struct mqtt_session *s);
 /* Give this connection up, letting the will speak, and connect again. */
 void mqtt_session_drop(struct mqtt_session *s, const char *why);
 void mqtt_session_stop(struct mqtt_session *s);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "commands.h"
 #include "document.h"
 #include "fleet.h"
 #include "reason.h"
@@ -34,6 +35,8 @@ struct sink {
 	struct mqtt_fleet *fleet;
 	struct mqtt_session *session;
 	struct mqtt_publisher *publisher;
+	struct mqtt_commands *commands;
+	bool reply_given; /* the document given last was a reply */
 	struct gw_watch *timer, *after;
 	struct gw_layout **early; /* given before start() */
 	size_t nearly;
@@ -54,18 +57,33 @@ static enum mqtt_send do_send(void *arg, const struct mqtt_document *d, int *tok
 
 static bool next_document(void *arg, struct mqtt_document *d)
 {
-	return mqtt_fleet_document(((struct sink *)arg)->fleet, gw_wall_ms(), d);
+	struct sink *s = arg;
+
+	s->reply_given = false;
+	if (mqtt_fleet_document(s->fleet, gw_wall_ms(), d))
+		return true;
+	s->reply_given = !s->stopping && mqtt_commands_reply(s->commands, d);
+	return s->reply_given;
 }
 
 static void document_sent(void *arg)
 {
-	mqtt_fleet_sent(((struct sink *)arg)->fleet);
+	struct sink *s = arg;
+
+	if (s->reply_given)
+		mqtt_commands_sent(s->commands);
+	else
+		mqtt_fleet_sent(s->fleet);
 }
 
 static void ack(void *arg, unsigned device, uint64_t from, uint64_t to, enum gw_outcome o,
 		unsigned credit)
 {
-	gw_sink_ack(((struct sink *)arg)->plugin, device, from, to, o, credit);
+	struct sink *s = arg;
+
+	if (o == GW_DONE)
+		mqtt_commands_acked(s->commands, device, from, to);
+	gw_sink_ack(s->plugin, device, from, to, o, credit);
 }
 
 static void ack_loss(void *arg, uint64_t id, enum gw_outcome o, unsigned credit)
@@ -158,6 +176,17 @@ static void on_status_seen(void *arg, const char *payload, size_t size)
 		s->answer_at_us = s->answered_us && earliest > now ? earliest : now;
 }
 
+static void on_command(void *arg, const char *payload, size_t size, size_t whole, bool retained)
+{
+	struct sink *s = arg;
+
+	if (s->stopping)
+		return;
+	mqtt_commands_arrived(s->commands, &(struct mqtt_arrival){ payload, size, whole, retained },
+			      gw_wall_ms());
+	mqtt_publisher_wake(s->publisher);
+}
+
 static void on_closed(void *arg)
 {
 	((struct sink *)arg)->finished = true;
@@ -170,6 +199,7 @@ static const struct mqtt_session_ops session_ops = {
 	.down = on_down,
 	.acked = on_acked,
 	.status_seen = on_status_seen,
+	.command = on_command,
 	.closed = on_closed,
 };
 
@@ -205,7 +235,7 @@ static void announce(struct sink *s)
 	if (!s->up || s->announced || s->stopping || !mqtt_publisher_documents_sent(s->publisher))
 		return;
 	s->announced = true;
-	mqtt_session_watch_status(s->session);
+	mqtt_session_listen(s->session);
 	tell_state(s, GW_FAR_CONNECTED, s->window, "");
 }
 
@@ -240,6 +270,7 @@ static void release(struct sink *s)
 		mqtt_session_free(s->session);
 	mqtt_publisher_free(s->publisher);
 	mqtt_fleet_free(s->fleet);
+	mqtt_commands_free(s->commands);
 	mqtt_refusals_free(&s->refusals);
 }
 
@@ -304,6 +335,7 @@ static int configure(struct gw_plugin *p, const struct gw_sink_config *config, v
 	s->plugin = p;
 	s->keys = config->own;
 	s->answer_at_us = s->goodbye_at_us = s->end_at_us = INT64_MAX;
+	s->commands = mqtt_commands_new(p);
 	mqtt_keys_check(s->keys, config->node, gw_plugin_problems(p));
 	*self = s;
 	return 0;
@@ -343,6 +375,7 @@ static int start(void *self, struct gw_loop *loop, const struct gw_gateway_info 
 	stay_on_one_processor();
 	if (mqtt_fleet_new(&s->fleet, gw_plugin_arena(s->plugin), s->keys, g, err))
 		return -1;
+	mqtt_commands_start(s->commands, s->fleet);
 	const char *id = s->keys->client_id ? s->keys->client_id : mqtt_fleet_gateway(s->fleet)->id;
 	s->publisher = mqtt_publisher_new(&publisher_ops, s);
 	if (mqtt_session_new(&s->session,
@@ -351,6 +384,9 @@ static int start(void *self, struct gw_loop *loop, const struct gw_gateway_info 
 				     .keys = s->keys,
 				     .client_id = id,
 				     .status_topic = mqtt_fleet_status_topic(s->fleet),
+				     .command_topic = s->keys->commands.replay
+							      ? mqtt_fleet_command_topic(s->fleet)
+							      : NULL,
 				     .number = g->session },
 			     &session_ops, s, err))
 		return -1;
@@ -412,17 +448,22 @@ static void take_readings(void *self, bool live, const struct gw_layout *const *
 			  const struct gw_reading *const *readings, size_t count)
 {
 	const struct mqtt_device_topics *topics[BATCH_MAX];
+	const char *requests[BATCH_MAX];
 	struct sink *s = self;
 	const struct gw_gateway_info *gateway = mqtt_fleet_gateway(s->fleet);
 
 	if (s->stopping || count > BATCH_MAX)
 		return;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		topics[i] = &mqtt_layout(layouts[i])->topics;
+		requests[i] = live ? NULL
+				   : mqtt_commands_request(s->commands, readings[i]->device,
+							   readings[i]->seq);
+	}
 	mqtt_publisher_readings(
 		s->publisher,
 		&(struct mqtt_batch){ live, layouts, topics, readings, count,
-				      gateway->boot, gateway->boot_number });
+				      gateway->boot, gateway->boot_number, requests });
 }
 
 static void take_loss(void *self, const struct gw_layout *current, const struct gw_loss *loss)
@@ -471,6 +512,19 @@ static void take_health(void *self, const char *json, size_t size)
 	mqtt_publisher_wake(s->publisher);
 }
 
+static void take_again(void *self, const struct gw_again *a)
+{
+	struct sink *s = self;
+
+	mqtt_commands_found(s->commands, a, gw_wall_ms());
+	mqtt_publisher_wake(s->publisher);
+}
+
+static void take_state(void *self, const char *key, const void *value, size_t size)
+{
+	mqtt_commands_state(((struct sink *)self)->commands, key, value, size);
+}
+
 static void stop(void *self)
 {
 	struct sink *s = self;
@@ -504,5 +558,7 @@ const struct gw_sink_plugin mqtt_sink = {
 	.window = take_window,
 	.progress = take_progress,
 	.health = take_health,
+	.again = take_again,
+	.state = take_state,
 	.stop = stop,
 };

@@ -23,7 +23,7 @@ REFUSED = {
     "scale_from": "this device has no point 'level_sf'",
     "counter": "begins again at 32 bits, but a u16 has 16",
     "reference": "`address` is given too; one of them is enough",
-    "commands": "commands over MQTT are not available yet; leave this key out",
+    "commands": "`write` is not available yet over MQTT; leave it out",
     "length": "only a string has a length; a u16 takes 1 register",
 }
 TOGETHER = {"cert": {"key"}, "key": {"cert"}, "password_file": {"username"}, "max_silence": {"deadband"}}

@@ -39,6 +39,10 @@ struct gw_plugin {
 	size_t nacks;
 	unsigned credits;
 	uint64_t lost_id;
+	uint32_t asked_number; /* the last of `asks` */
+	struct gw_again_span asked;
+	char put_key[128], put_value[1024]; /* the last of `puts` */
+	unsigned asks, puts;
 	bool stopped;
 	struct maker maker;
 };
@@ -101,6 +105,21 @@ void gw_sink_counts(struct gw_plugin *p, unsigned in_flight, uint64_t refused)
 	p->refused = refused;
 	if (in_flight > p->in_flight_most)
 		p->in_flight_most = in_flight;
+}
+
+void gw_sink_again(struct gw_plugin *p, uint32_t number, const struct gw_again_span *span)
+{
+	p->asked_number = number;
+	p->asked = *span;
+	p->asks++;
+}
+
+void gw_state_put(struct gw_plugin *p, const char *key, const void *value, size_t size)
+{
+	snprintf(p->put_key, sizeof(p->put_key), "%s", key);
+	snprintf(p->put_value, sizeof(p->put_value), "%.*s", (int)size,
+		 size ? (const char *)value : "");
+	p->puts++;
 }
 
 void gw_sink_stopped(struct gw_plugin *p)

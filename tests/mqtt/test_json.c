@@ -58,13 +58,33 @@ static const char *text_of(struct fixture *f, uint16_t flags, bool replay, const
 	r->flags = flags;
 	free(f->out);
 	f->out = malloc(bound + 1);
-	n = mqtt_json_reading(f->out, f->layout, r, replay, boot);
+	n = mqtt_json_reading(f->out, f->layout, r, &(struct mqtt_json_extra){ .replay = replay, .boot = boot });
 	assert_true(n <= bound);
 	f->out[n] = '\0';
 	return f->out;
 }
 
 #define HEAD "{\"seq\":1763760000124,\"ts\":1763760000123,"
+
+static void who_asked_for_a_replay_is_named(void **state)
+{
+	struct fixture *f = *state;
+	char longest[MQTT_REQUEST_BYTES + 1], *out;
+	struct gw_reading *r;
+	size_t bound, n;
+
+	memset(longest, 1, MQTT_REQUEST_BYTES); /* each byte becomes six */
+	longest[MQTT_REQUEST_BYTES] = '\0';
+	r = maker_done(f->maker, 1, 2);
+	bound = mqtt_json_bound(f->layout, r);
+	out = malloc(bound);
+	n = mqtt_json_reading(out, f->layout, r, &(struct mqtt_json_extra){ .replay = true, .request = longest });
+	assert_true(n <= bound);
+	n = mqtt_json_reading(out, f->layout, r, &(struct mqtt_json_extra){ .replay = true, .request = "c\"2" });
+	assert_int_equal(n, strlen("{\"seq\":1,\"ts\":2,\"values\":{},\"replay\":true,\"request\":\"c\\\"2\"}"));
+	assert_memory_equal(out, "{\"seq\":1,\"ts\":2,\"values\":{},\"replay\":true,\"request\":\"c\\\"2\"}", n);
+	free(out);
+}
 
 static void numbers_are_the_shortest_that_read_back(void **state)
 {
@@ -315,7 +335,7 @@ static void a_hundred_values_take_a_few_microseconds(void **state)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		start = seconds();
-		mqtt_json_reading(out, l, r, false, NULL);
+		mqtt_json_reading(out, l, r, &(struct mqtt_json_extra){ 0 });
 		double took = seconds() - start;
 		best = took < best ? took : best;
 	}
@@ -334,6 +354,7 @@ int main(void)
 		T(a_value_out_of_range_is_there_with_its_quality),
 		T(what_json_cannot_carry_becomes_a_quality),
 		T(replay_and_an_untrusted_clock_are_marked),
+		T(who_asked_for_a_replay_is_named),
 		T(the_bound_holds_for_the_worst_text),
 		T(the_status_of_the_gateway_reads_as_in_the_contract),
 		T(directories_read_as_in_the_contract),

@@ -145,7 +145,7 @@ static void give(struct fixture *f, bool live, const uint64_t *seqs, size_t coun
 		topics[i] = &mqtt_layout(f->layout)->topics;
 	}
 	mqtt_publisher_readings(
-		f->p, &(struct mqtt_batch){ live, layouts, topics, readings, count, "b", 0 });
+		f->p, &(struct mqtt_batch){ live, layouts, topics, readings, count, "b", 0, NULL });
 }
 
 static void give_live(struct fixture *f, uint64_t seq)
@@ -287,7 +287,7 @@ static void a_replay_is_at_most_100_readings_and_64_kib(void **state)
 		readings[i] = r;
 	}
 	mqtt_publisher_readings(
-		f->p, &(struct mqtt_batch){ false, layouts, topics, readings, 100, NULL, 0 });
+		f->p, &(struct mqtt_batch){ false, layouts, topics, readings, 100, NULL, 0, NULL });
 	pump(f);
 	assert_int_equal(f->sent, 2);
 	assert_true(f->sizes[0] <= 65536 && f->sizes[0] > 64000);

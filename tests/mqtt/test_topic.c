@@ -174,12 +174,12 @@ static void keys_say_what_is_wrong_beyond_the_table(void **state)
 			       .format = 1,
 			       .cert = "/c",
 			       .password_file = "/p" };
-	struct gw_node commands = { 0 };
+	const char *writable[] = { "pump-1/setpoint" };
 	char all[2048] = "";
 	struct gw_problems to = { .fn = collect, .arg = all };
 
 	(void)state;
-	k.commands = &commands;
+	k.commands.write = (struct gw_list){ writable, 1 };
 	mqtt_keys_check(&k, NULL, &to);
 	assert_string_equal(
 		all,
@@ -190,7 +190,7 @@ static void keys_say_what_is_wrong_beyond_the_table(void **state)
 		"format: sparkplug is not available yet; allowed is json\n"
 		"cert: cert and key go together; one of them is missing\n"
 		"password_file: a password needs a `username`\n"
-		"commands: commands over MQTT are not available yet; leave this key out\n");
+		"commands: `write` is not available yet over MQTT; leave it out\n");
 }
 
 static void write_file(const char *path, const char *text)

@@ -1,0 +1,149 @@
+/* again.c - see again.h. */
+#include "core/again.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { SLICE_ROWS = 2000, SLICE_BYTES = 1024 * 1024 };
+
+struct walk {
+	struct gw_daemon *d;
+	struct gw_again_order o;
+	uint16_t device;
+	struct gw_ranges found;
+};
+
+/* ---- the walk ---- */
+
+static void take(struct walk *w, const struct gw_reading *r)
+{
+	int64_t at = w->o.by_time ? r->ts_ms : (int64_t)r->seq;
+
+	if (r->device == w->device && at >= w->o.from && at <= w->o.to)
+		gw_ranges_add(&w->found, r->seq, r->seq);
+}
+
+static void make_due(const struct walk *w, struct gw_sink *s)
+{
+	for (uint32_t i = 0; i < w->found.n; i++)
+		gw_deliver_again(s->deliver, w->device, w->found.r[i].from, w->found.r[i].to);
+	gw_sink_pump(s);
+	gw_commit_later(s->daemon); /* the store gives them out once it knows that they are due */
+}
+
+static void finish(struct walk *w, const char *wrong)
+{
+	struct gw_daemon *d = w->d;
+	struct gw_again_end end = { .wrong = wrong };
+
+	d->walks--;
+	if (!wrong && w->found.n) {
+		end.readings = w->found.total;
+		end.first = w->found.r[0].from;
+		end.last = w->found.r[w->found.n - 1].to;
+	}
+	w->o.done(w->o.arg, &end); /* who asks knows it before the first reading comes */
+	for (size_t i = 0; !wrong && i < d->nsinks; i++)
+		if (!w->o.sink || d->sinks[i]->number == w->o.sink)
+			make_due(w, d->sinks[i]);
+	gw_ranges_free(&w->found);
+	free(w);
+}
+
+static void on_rows(void *arg, struct gw_rows *rows, const struct gw_err *err)
+{
+	struct walk *w = arg;
+	bool end = !rows || rows->end;
+	uint64_t next = rows ? rows->next_id : 0;
+
+	for (size_t i = 0; rows && i < rows->n; i++)
+		take(w, rows->readings[i]);
+	if (rows)
+		gw_rows_free(rows);
+	if (err || w->d->closing)
+		finish(w, err ? err->msg : "gatewayd is stopping");
+	else if (end)
+		finish(w, NULL);
+	else
+		gw_store_fetch(w->d->store, 0, next, SLICE_ROWS, SLICE_BYTES, on_rows, w);
+}
+
+int gw_again_begin(struct gw_daemon *d, const struct gw_again_order *o, struct gw_err *err)
+{
+	struct walk *w;
+
+	if (o->from > o->to)
+		return gw_err_set(err, GW_EINPUT, "`from` is behind `to`");
+	if (d->walks >= GW_WALKS_MAX)
+		return gw_err_set(err, GW_EFULL, "%d replays are being looked for already", GW_WALKS_MAX);
+	w = calloc(1, sizeof(*w));
+	assert(w);
+	w->d = d;
+	w->o = *o;
+	w->device = o->device->number;
+	d->walks++;
+	for (size_t i = 0; i < d->npending; i++)
+		take(w, d->pending[i].r);
+	gw_store_fetch(d->store, 0, 0, SLICE_ROWS, SLICE_BYTES, on_rows, w);
+	return 0;
+}
+
+/* ---- for sinks ---- */
+
+struct asked {
+	struct gw_daemon *d;
+	uint16_t sink;
+	uint32_t number;
+};
+
+static void tell(struct gw_sink *s, uint32_t number, const struct gw_again_end *end)
+{
+	struct gw_message m = { .type = GW_MSG_AGAIN_DONE };
+
+	m.again_done.number = number;
+	m.again_done.reason = gw_str(end->wrong);
+	m.again_done.readings = end->readings;
+	m.again_done.from = end->first;
+	m.again_done.to = end->last;
+	if (gw_child_status(s->child)->life == GW_LIFE_RUNNING)
+		gw_child_send(s->child, &m);
+}
+
+/* The sink may have left, or have another process now: a number it does not know it ignores. */
+static void on_done(void *arg, const struct gw_again_end *end)
+{
+	struct asked *a = arg;
+
+	for (size_t i = 0; i < a->d->nsinks; i++)
+		if (a->d->sinks[i]->number == a->sink && a->d->sinks[i]->child)
+			tell(a->d->sinks[i], a->number, end);
+	free(a);
+}
+
+static int begin_asked(struct gw_sink *s, const struct gw_msg_again *m, struct gw_err *err)
+{
+	struct gw_daemon *d = s->daemon;
+	struct asked *a;
+	struct gw_again_order o = { .sink = s->number, .by_time = m->by_time, .from = m->from, .to = m->to,
+				    .done = on_done };
+
+	if (m->device >= d->ndevices || !d->devices[m->device])
+		return gw_err_set(err, GW_ENOENT, "that device was taken out");
+	a = calloc(1, sizeof(*a));
+	assert(a);
+	*a = (struct asked){ d, s->number, m->number };
+	o.device = d->devices[m->device];
+	o.arg = a;
+	if (gw_again_begin(d, &o, err) == 0)
+		return 0;
+	free(a);
+	return -1;
+}
+
+void gw_again_asked(struct gw_sink *s, const struct gw_msg_again *m)
+{
+	struct gw_err err;
+
+	if (begin_asked(s, m, &err) != 0)
+		tell(s, m->number, &(struct gw_again_end){ .wrong = err.msg });
+}
