@@ -40,8 +40,11 @@ class Replay(unittest.TestCase):
     def command(self, w, retain=False, **document):
         since = w.subscriber.count()
         w.subscriber.client.publish(w.topic("command"), json.dumps(document), qos=1, retain=retain)
-        found = wait_until(lambda: w.subscriber.all(w.topic("reply"), since), 10, "a reply")
-        return json.loads(found[0][1])
+
+        def mine():
+            all_of_them = [json.loads(m[1]) for m in w.subscriber.all(w.topic("reply"), since)]
+            return [r for r in all_of_them if r["id"] == document["id"]]
+        return wait_until(mine, 10, "a reply")[0]
 
     def listening(self, w):
         """Commands arrive: one that is refused for its name was answered."""
