@@ -34,7 +34,7 @@ static void make_due(const struct walk *w, struct gw_sink *s)
 static void finish(struct walk *w, const char *wrong)
 {
 	struct gw_daemon *d = w->d;
-	struct gw_again_end end = { .wrong = wrong };
+	struct gw_again_end end = { .wrong = wrong, .sink = w->o.sink, .number = w->o.number };
 
 	d->walks--;
 	if (!wrong && w->found.n) {
@@ -90,17 +90,11 @@ int gw_again_begin(struct gw_daemon *d, const struct gw_again_order *o, struct g
 
 /* ---- for sinks ---- */
 
-struct asked {
-	struct gw_daemon *d;
-	uint16_t sink;
-	uint32_t number;
-};
-
-static void tell(struct gw_sink *s, uint32_t number, const struct gw_again_end *end)
+static void tell(struct gw_sink *s, const struct gw_again_end *end)
 {
 	struct gw_message m = { .type = GW_MSG_AGAIN_DONE };
 
-	m.again_done.number = number;
+	m.again_done.number = end->number;
 	m.again_done.reason = gw_str(end->wrong);
 	m.again_done.readings = end->readings;
 	m.again_done.from = end->first;
@@ -112,32 +106,22 @@ static void tell(struct gw_sink *s, uint32_t number, const struct gw_again_end *
 /* The sink may have left, or have another process now: a number it does not know it ignores. */
 static void on_done(void *arg, const struct gw_again_end *end)
 {
-	struct asked *a = arg;
+	struct gw_daemon *d = arg;
 
-	for (size_t i = 0; i < a->d->nsinks; i++)
-		if (a->d->sinks[i]->number == a->sink && a->d->sinks[i]->child)
-			tell(a->d->sinks[i], a->number, end);
-	free(a);
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (d->sinks[i]->number == end->sink && d->sinks[i]->child)
+			tell(d->sinks[i], end);
 }
 
 static int begin_asked(struct gw_sink *s, const struct gw_msg_again *m, struct gw_err *err)
 {
 	struct gw_daemon *d = s->daemon;
-	struct asked *a;
-	struct gw_again_order o = { .sink = s->number, .by_time = m->by_time, .from = m->from, .to = m->to,
-				    .done = on_done };
 
 	if (m->device >= d->ndevices || !d->devices[m->device])
 		return gw_err_set(err, GW_ENOENT, "that device was taken out");
-	a = calloc(1, sizeof(*a));
-	assert(a);
-	*a = (struct asked){ d, s->number, m->number };
-	o.device = d->devices[m->device];
-	o.arg = a;
-	if (gw_again_begin(d, &o, err) == 0)
-		return 0;
-	free(a);
-	return -1;
+	return gw_again_begin(d, &(struct gw_again_order){ .device = d->devices[m->device], .sink = s->number,
+							   .by_time = m->by_time, .from = m->from, .to = m->to,
+							   .number = m->number, .done = on_done, .arg = d }, err);
 }
 
 void gw_again_asked(struct gw_sink *s, const struct gw_msg_again *m)
@@ -145,5 +129,5 @@ void gw_again_asked(struct gw_sink *s, const struct gw_msg_again *m)
 	struct gw_err err;
 
 	if (begin_asked(s, m, &err) != 0)
-		tell(s, m->number, &(struct gw_again_end){ .wrong = err.msg });
+		tell(s, &(struct gw_again_end){ .wrong = err.msg, .number = m->number });
 }

@@ -16,6 +16,8 @@ struct gw_again_end {
 	const char *wrong;	/* NULL: done */
 	uint64_t readings;	/* found */
 	uint64_t first, last;	/* the lowest and the highest of them */
+	uint16_t sink;		/* as in the order, like `number` */
+	uint32_t number;
 };
 
 struct gw_again_order {
@@ -23,6 +25,7 @@ struct gw_again_order {
 	uint16_t sink;		/* the store's number; 0: every sink */
 	bool by_time;		/* from and to are milliseconds UTC, else numbers; both included */
 	int64_t from, to;
+	uint32_t number;	/* the caller's own */
 	void (*done)(void *arg, const struct gw_again_end *end); /* once, later */
 	void *arg;
 };
