@@ -6,7 +6,7 @@ struct asking {
 	struct mb_job job; /* first: callbacks get it */
 	struct mb_target target;
 	struct mb_derive *derive;
-	struct mb_request requests[2]; /* the point, and its scale factor */
+	struct mb_request requests[2]; /* the point, and the one it is joined with */
 	unsigned points[2];
 	struct gw_value got[2];
 	struct gw_question *question;
@@ -27,7 +27,7 @@ static void done(struct mb_job *job)
 	struct asking *a = (struct asking *)job;
 
 	if (job->count > 1)
-		a->got[0] = mb_scaled(&a->got[0], &a->got[1]);
+		a->got[0] = mb_derive_joined(a->derive, a->points[0], &a->got[0], &a->got[1]);
 	else if (a->derive)
 		mb_derive_take(a->derive, a->points[0], &a->got[0]); /* a counter's total */
 	gw_answer_value(a->question, &a->got[0]);
@@ -38,7 +38,7 @@ static void done(struct mb_job *job)
 void mb_ask(const struct mb_target *t, struct mb_derive *derive, struct gw_question *q)
 {
 	const struct gw_value none = { .kind = GW_NONE, .reason = GW_PLUGIN };
-	unsigned factor = derive ? mb_derive_factor(derive, t->point) : MB_NO_POINT;
+	unsigned other = derive ? mb_derive_other(derive, t->point) : MB_NO_POINT;
 	struct asking *a = calloc(1, sizeof(*a));
 
 	if (!a) {
@@ -48,11 +48,11 @@ void mb_ask(const struct mb_target *t, struct mb_derive *derive, struct gw_quest
 	*a = (struct asking){
 		.job = { .manner = t->manner, .requests = a->requests, .count = 1, .answer = answered,
 			 .done = done },
-		.target = *t, .derive = derive, .points = { t->point, factor }, .question = q,
+		.target = *t, .derive = derive, .points = { t->point, other }, .question = q,
 		.requests = { mb_plan_single(&t->spans[t->point]) },
 	};
-	if (factor != MB_NO_POINT) {
-		a->requests[1] = mb_plan_single(&t->spans[factor]);
+	if (other != MB_NO_POINT) {
+		a->requests[1] = mb_plan_single(&t->spans[other]);
 		a->job.count = 2;
 	}
 	mb_line_submit_first(t->line, &a->job);

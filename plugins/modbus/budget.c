@@ -20,10 +20,16 @@ static size_t data_size(const struct mb_request *r)
 							       : (size_t)r->count * 2;
 }
 
+static int64_t transaction_us(const struct mb_serial *s, const struct mb_demand *d, const struct mb_request *r)
+{
+	return mb_serial_bytes_us(s, REQUEST) + mb_serial_gap_us(s) + d->turnaround_us +
+	       mb_serial_bytes_us(s, ANSWER + data_size(r));
+}
+
 int64_t mb_budget_request_us(const struct mb_serial *s, const struct mb_demand *d,
 			     const struct mb_request *r, bool shared)
 {
-	int64_t gap_us = mb_serial_gap_us(s), rest_us = gap_us;
+	int64_t rest_us = mb_serial_gap_us(s);
 
 	if (rest_us < d->pause_us)
 		rest_us = d->pause_us;
@@ -31,8 +37,26 @@ int64_t mb_budget_request_us(const struct mb_serial *s, const struct mb_demand *
 		rest_us = d->guard_us;
 	if (shared && rest_us < d->unit_pause_us)
 		rest_us = d->unit_pause_us;
-	return mb_serial_bytes_us(s, REQUEST) + gap_us + d->turnaround_us +
-	       mb_serial_bytes_us(s, ANSWER + data_size(r)) + rest_us;
+	return transaction_us(s, d, r) + rest_us;
+}
+
+int64_t mb_budget_longest_us(const struct mb_serial *s, const struct mb_demand *d)
+{
+	struct gw_arena *arena = gw_arena_new();
+	struct mb_plan *plan = mb_plan_new(arena, d->npoints);
+	uint16_t *due = gw_arena_alloc(arena, (d->npoints + 1) * sizeof(*due));
+	int64_t longest_us = 0;
+
+	for (unsigned i = 0; i < d->npoints; i++)
+		due[i] = (uint16_t)i;
+	mb_plan_fill(plan, &(struct mb_wish){ d->spans, due, d->npoints, d->limits, d->rules });
+	for (unsigned i = 0; i < plan->nrequests; i++) {
+		int64_t us = transaction_us(s, d, &plan->requests[i]);
+
+		longest_us = us > longest_us ? us : longest_us;
+	}
+	gw_arena_free(arena);
+	return longest_us;
 }
 
 /* ---- the intervals of a device ---- */

@@ -28,6 +28,9 @@ enum { MB_BUDGET_WARNING = 700, MB_BUDGET_MOST = 1000 }; /* permille */
 int64_t mb_budget_request_us(const struct mb_serial *s, const struct mb_demand *d,
 			     const struct mb_request *r, bool shared);
 
+/* From the first bit of the longest request that all points together lead to until the last of its answer. */
+int64_t mb_budget_longest_us(const struct mb_serial *s, const struct mb_demand *d);
+
 struct mb_budget {
 	int64_t permille;    /* of the line's time, rounded */
 	int64_t interval_us; /* the shortest there is; 0: nothing is asked */

@@ -142,6 +142,23 @@ void mb_connect_source(const struct gw_source_config *c, struct gw_problems *to)
 
 /* ---- its time ---- */
 
+void mb_connect_timeout(const struct mb_connection *line, const struct gw_device_config *c,
+			const struct mb_demand *demand, struct gw_problems *to)
+{
+	int64_t timeout_us = ((const struct mb_device_keys *)c->own)->timeout_ms * 1000, longest_us;
+	char path[PATH];
+
+	if (!line || !line->timed || !mb_baud_ok(line->url.serial.baud))
+		return;
+	longest_us = mb_budget_longest_us(&line->url.serial, demand);
+	if (longest_us <= timeout_us)
+		return;
+	snprintf(path, sizeof(path), "devices.%s.timeout", c->name);
+	gw_problem(to, place_of(c->node, "timeout"), path,
+		   "%.3g s is too short: the longest answer takes %.3g s at %u baud; raise it or lower max_registers",
+		   (double)timeout_us / 1e6, (double)longest_us / 1e6, line->url.serial.baud);
+}
+
 void mb_connect_budget(const struct mb_connection *line, const struct mb_demand *demands, unsigned n,
 		       struct gw_problems *to)
 {

@@ -33,6 +33,10 @@ void mb_connect_source(const struct gw_source_config *c, struct gw_problems *to)
 struct mb_connection *mb_connect_device(struct mb_connections *all, const struct gw_source_config *c,
 					const struct gw_device_config *device, struct gw_problems *to);
 
+/* Can the longest answer be there before the device's timeout? */
+void mb_connect_timeout(const struct mb_connection *line, const struct gw_device_config *device,
+			const struct mb_demand *demand, struct gw_problems *to);
+
 /* Is there time for these demands on the line?  Too little is a problem, little a warning. */
 void mb_connect_budget(const struct mb_connection *line, const struct mb_demand *demands, unsigned n,
 		       struct gw_problems *to);

@@ -25,6 +25,8 @@ unsigned mb_form_width(const struct mb_form *f)
 {
 	if (f->single)
 		return 1;
+	if (f->apart)
+		return f->apart + 1U;
 	return f->type == MB_STRING ? f->registers : types[f->type].registers;
 }
 
@@ -38,6 +40,19 @@ unsigned mb_form_bits(const struct mb_form *f)
 	if (mb_form_kind(f) == GW_BOOL)
 		return 1;
 	return f->type == MB_STRING ? 16 : types[f->type].registers * 16U;
+}
+
+uint64_t mb_form_rank(const struct mb_form *f, uint64_t pattern)
+{
+	unsigned bits = f->length ? f->length : types[f->type].registers * 16U;
+	uint64_t sign;
+
+	if (!types[f->type].is_signed)
+		return pattern;
+	sign = UINT64_C(1) << ((bits - 1) & 63);
+	if (!types[f->type].integer_bits && pattern & sign) /* a float: sign and magnitude */
+		return ~pattern & (sign - 1);
+	return pattern ^ sign;
 }
 
 unsigned mb_type_integer_bits(enum mb_type type)
@@ -88,8 +103,11 @@ static uint64_t join(const struct mb_form *f, const uint8_t *p, unsigned n)
 {
 	uint64_t v = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		v = v << 16 | reg(f, p + 2 * (f->word_little ? n - 1 - i : i));
+	for (unsigned i = 0; i < n; i++) {
+		unsigned at = f->word_little ? n - 1 - i : i;
+
+		v = v << 16 | reg(f, p + 2 * (at && f->apart ? f->apart : at));
+	}
 	return v;
 }
 
@@ -155,10 +173,10 @@ static struct gw_value bcd(const struct mb_form *f, const uint8_t *p)
 
 static bool means_none(const struct mb_form *f, const uint8_t *p)
 {
-	uint64_t v = f->nnone ? pattern(f, p) : 0;
+	uint64_t rank = f->nnone ? mb_form_rank(f, pattern(f, p)) : 0;
 
 	for (unsigned i = 0; i < f->nnone; i++)
-		if (f->none[i] == v)
+		if (f->none[i].from <= rank && rank <= f->none[i].to)
 			return true;
 	return false;
 }
@@ -166,14 +184,17 @@ static bool means_none(const struct mb_form *f, const uint8_t *p)
 static struct gw_value string(const struct mb_form *f, const uint8_t *p, char *text)
 {
 	unsigned n = f->registers;
+	size_t length = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		uint16_t r = reg(f, p + 2 * (f->word_little ? n - 1 - i : i));
 
-		text[2 * i] = (char)(r >> 8);
-		text[2 * i + 1] = (char)(r & 0xff);
+		if (f->characters != MB_LOW)
+			text[length++] = (char)(r >> 8);
+		if (f->characters != MB_HIGH)
+			text[length++] = (char)(r & 0xff);
 	}
-	return (struct gw_value){ .kind = GW_TEXT, .text = text, .length = 2 * (size_t)n };
+	return (struct gw_value){ .kind = GW_TEXT, .text = text, .length = length };
 }
 
 struct gw_value mb_decode(const struct mb_form *f, const uint8_t *data, unsigned offset,

@@ -19,10 +19,11 @@ struct total {
 };
 
 struct derived {
-	uint16_t factor;     /* point that holds the power of ten */
-	bool is_factor;
+	uint16_t other;      /* point it is joined with */
+	uint8_t joined;      /* enum mb_joined */
+	bool is_other;       /* another is joined with it */
 	struct total *total; /* NULL: no counter */
-	struct gw_value got; /* of this cycle; of scaled points and factors */
+	struct gw_value got; /* of this cycle; of joined points and their others */
 };
 
 struct mb_derive {
@@ -40,7 +41,7 @@ struct mb_derive *mb_derive_new(struct gw_arena *arena, const char *device, unsi
 	x->device = device;
 	x->n = npoints;
 	for (unsigned i = 0; i < npoints; i++)
-		x->point[i].factor = MB_NO_POINT;
+		x->point[i].other = MB_NO_POINT;
 	return x;
 }
 
@@ -64,18 +65,19 @@ void mb_derive_counter(struct mb_derive *x, unsigned point, const char *name, un
 	x->point[point].total = t;
 }
 
-void mb_derive_scaled(struct mb_derive *x, unsigned point, unsigned factor)
+void mb_derive_join(struct mb_derive *x, unsigned point, unsigned other, enum mb_joined how)
 {
-	x->point[point].factor = (uint16_t)factor;
-	x->point[factor].is_factor = true;
+	x->point[point].other = (uint16_t)other;
+	x->point[point].joined = (uint8_t)how;
+	x->point[other].is_other = true;
 }
 
-unsigned mb_derive_factor(const struct mb_derive *x, unsigned point)
+unsigned mb_derive_other(const struct mb_derive *x, unsigned point)
 {
-	return x->point[point].factor;
+	return x->point[point].other;
 }
 
-/* ---- scale factors ---- */
+/* ---- two points to one value ---- */
 
 static double power_of_ten(int64_t e)
 {
@@ -111,22 +113,42 @@ static struct gw_value none(unsigned reason)
 	return (struct gw_value){ .kind = GW_NONE, .reason = (enum gw_reason)reason };
 }
 
-struct gw_value mb_scaled(const struct gw_value *v, const struct gw_value *factor)
+/* The exponent the other point means; beyond FACTOR_MAX: none. */
+static int64_t exponent(enum mb_joined how, const struct gw_value *other)
 {
-	int64_t e = factor->kind == GW_U64 && factor->u > FACTOR_MAX ? FACTOR_MAX + 1 : factor->i;
+	int64_t e = other->kind == GW_U64 && other->u > FACTOR_MAX ? FACTOR_MAX + 1 : other->i;
+
+	if (how != MB_DECIMALS)
+		return e;
+	return e < 0 || e > FACTOR_MAX ? FACTOR_MAX + 1 : -e;
+}
+
+static struct gw_value scaled(const struct gw_value *v, int64_t e)
+{
 	bool negative = v->kind == GW_I64 && v->i < 0;
 	struct gw_value out = { .kind = GW_F64 };
 
-	if (v->kind == GW_NONE)
-		return *v;
-	if (factor->kind == GW_NONE)
-		return *factor;
 	if (e < -FACTOR_MAX || e > FACTOR_MAX)
 		return none(GW_NOT_AVAILABLE);
 	out.f = shifted(negative ? -v->u : v->u, e);
 	if (negative)
 		out.f = -out.f;
 	return out;
+}
+
+struct gw_value mb_join(enum mb_joined how, const struct gw_value *v, const struct gw_value *other)
+{
+	if (v->kind == GW_NONE)
+		return *v;
+	if (other->kind == GW_NONE)
+		return *other;
+	return scaled(v, exponent(how, other));
+}
+
+struct gw_value mb_derive_joined(const struct mb_derive *x, unsigned point, const struct gw_value *v,
+				 const struct gw_value *other)
+{
+	return mb_join((enum mb_joined)x->point[point].joined, v, other);
 }
 
 /* ---- a cycle ---- */
@@ -157,10 +179,10 @@ bool mb_derive_take(struct mb_derive *x, unsigned point, struct gw_value *v)
 
 	if (d->total && v->kind == GW_U64)
 		count(d->total, v);
-	if (d->factor == MB_NO_POINT && !d->is_factor)
+	if (d->other == MB_NO_POINT && !d->is_other)
 		return false;
 	d->got = *v;
-	return d->factor != MB_NO_POINT && v->kind != GW_NONE;
+	return d->other != MB_NO_POINT && v->kind != GW_NONE;
 }
 
 void mb_derive_end(struct mb_derive *x, mb_derived_fn *put, void *arg)
@@ -169,9 +191,9 @@ void mb_derive_end(struct mb_derive *x, mb_derived_fn *put, void *arg)
 		const struct derived *d = &x->point[i];
 		struct gw_value v;
 
-		if (d->factor == MB_NO_POINT || d->got.kind == GW_NONE)
+		if (d->other == MB_NO_POINT || d->got.kind == GW_NONE)
 			continue;
-		v = mb_scaled(&d->got, &x->point[d->factor].got);
+		v = mb_derive_joined(x, i, &d->got, &x->point[d->other].got);
 		put(arg, i, &v);
 	}
 }

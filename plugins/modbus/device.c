@@ -320,6 +320,13 @@ static void check_interval(const struct mb_device *d, const struct gw_node *at, 
 		   (double)interval_ms / 1000, (double)d->min_interval_ms / 1000);
 }
 
+/* A word order of the device holds for numbers that say nothing of their own. */
+static void inherit_order(struct mb_point *p, const struct mb_device_keys *k, const struct gw_node *point)
+{
+	if (p->form.type != MB_STRING && !p->form.apart && !mb_given(point, "word_order"))
+		p->form.word_little = k->word_order == MB_LITTLE;
+}
+
 static void read_points(struct mb_device *d, const struct gw_device_config *c)
 {
 	struct mb_point *points = calloc(c->npoints + 1, sizeof(*points));
@@ -340,6 +347,7 @@ static void read_points(struct mb_device *d, const struct gw_device_config *c)
 
 		snprintf(path, sizeof(path), "devices.%s.points.%s", c->name, pc->name);
 		mb_point_read(pc->own, pc->node, path, &d->limits, p, gw_plugin_problems(plugin));
+		inherit_order(p, c->own, pc->node);
 		d->forms[i] = mb_point_form(p, arena);
 		d->spans[i] = p->span;
 		interval_ms[i] = pc->interval_ms;
@@ -387,26 +395,6 @@ static void read_keys(struct mb_device *d, const struct mb_device_keys *k,
 				      .exact = k->exact };
 }
 
-struct mb_device *mb_device_new(const struct mb_host *host, unsigned number,
-				const struct gw_source_config *source, const struct gw_device_config *c)
-{
-	struct mb_device *d = gw_arena_alloc(gw_plugin_arena(host->plugin), sizeof(*d));
-
-	d->host = host;
-	d->number = number;
-	d->job = (struct mb_job){ .manner = &d->manner, .answer = answered, .done = cycle_done };
-	read_keys(d, c->own, source->own);
-	d->connection = mb_connect_device(host->connections, source, c,
-					  gw_plugin_problems(host->plugin));
-	read_points(d, c);
-	return d;
-}
-
-const struct mb_connection *mb_device_connection(const struct mb_device *d)
-{
-	return d->connection;
-}
-
 struct mb_demand mb_device_demand(const struct mb_device *d)
 {
 	return (struct mb_demand){ .spans = d->spans,
@@ -418,6 +406,29 @@ struct mb_demand mb_device_demand(const struct mb_device *d)
 				   .pause_us = d->manner.pause_us,
 				   .guard_us = d->manner.guard_us,
 				   .unit_pause_us = d->manner.unit_pause_us };
+}
+
+struct mb_device *mb_device_new(const struct mb_host *host, unsigned number,
+				const struct gw_source_config *source, const struct gw_device_config *c)
+{
+	struct mb_device *d = gw_arena_alloc(gw_plugin_arena(host->plugin), sizeof(*d));
+	struct mb_demand demand;
+
+	d->host = host;
+	d->number = number;
+	d->job = (struct mb_job){ .manner = &d->manner, .answer = answered, .done = cycle_done };
+	read_keys(d, c->own, source->own);
+	d->connection = mb_connect_device(host->connections, source, c,
+					  gw_plugin_problems(host->plugin));
+	read_points(d, c);
+	demand = mb_device_demand(d);
+	mb_connect_timeout(d->connection, c, &demand, gw_plugin_problems(host->plugin));
+	return d;
+}
+
+const struct mb_connection *mb_device_connection(const struct mb_device *d)
+{
+	return d->connection;
 }
 
 void mb_device_free(struct mb_device *d)

@@ -60,16 +60,22 @@ static bool pattern_of(const struct mb_form *f, const struct gw_value *v, uint64
 	return false;
 }
 
-/* What is left of the registers becomes NUL. */
+/* The next character; what is left of the registers becomes NUL. */
+static unsigned next_of(const struct gw_value *v, size_t *at)
+{
+	return *at < v->length ? (uint8_t)v->text[(*at)++] : 0;
+}
+
 static int put_text(const struct mb_form *f, const struct gw_value *v, uint8_t *out, struct gw_err *err)
 {
-	unsigned n = f->registers;
+	unsigned n = f->registers, most = f->characters == MB_BOTH ? 2 * n : n;
+	size_t at = 0;
 
-	if (v->kind != GW_TEXT || v->length > 2 * (size_t)n)
-		return gw_err_set(err, GW_EINPUT, "the text has %zu bytes, %u registers hold %u", v->length, n, 2 * n);
+	if (v->kind != GW_TEXT || v->length > most)
+		return gw_err_set(err, GW_EINPUT, "the text has %zu bytes, %u registers hold %u", v->length, n, most);
 	for (unsigned i = 0; i < n; i++) {
-		unsigned high = 2 * i < v->length ? (uint8_t)v->text[2 * i] : 0;
-		unsigned low = 2 * i + 1 < v->length ? (uint8_t)v->text[2 * i + 1] : 0;
+		unsigned high = f->characters == MB_LOW ? 0 : next_of(v, &at);
+		unsigned low = f->characters == MB_HIGH ? 0 : next_of(v, &at);
 
 		put_register(f, out + 2 * (f->word_little ? n - 1 - i : i), high << 8 | low);
 	}

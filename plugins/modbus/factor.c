@@ -31,7 +31,7 @@ static bool is_integer(const struct mb_point *p)
 {
 	enum gw_kind kind = mb_point_kind(p);
 
-	return kind == GW_I64 || kind == GW_U64;
+	return !p->counter_bits && !p->joined && (kind == GW_I64 || kind == GW_U64);
 }
 
 /* Empty: it will do. */
@@ -40,29 +40,31 @@ static void judge(const struct gw_device_config *c, const struct mb_point *point
 {
 	*out = '\0';
 	if (from == c->npoints)
-		say_unknown(c, points[i].scale_from, out, size);
-	else if (!is_integer(&points[from]) || points[from].counter_bits || points[from].scale_from)
-		snprintf(out, size, "'%s' is no plain whole number, so it cannot be a power of ten",
-			 points[i].scale_from);
+		say_unknown(c, points[i].other, out, size);
+	else if (!is_integer(&points[from]))
+		snprintf(out, size, "'%s' is no plain whole number, so it cannot be a %s", points[i].other,
+			 points[i].joined == MB_POWER ? "power of ten" : "number of decimals");
 	else if (c->points[from].interval_ms != c->points[i].interval_ms)
 		snprintf(out, size, "'%s' is read every %lld ms and this point every %lld ms; they must be read together",
-			 points[i].scale_from, (long long)c->points[from].interval_ms,
+			 points[i].other, (long long)c->points[from].interval_ms,
 			 (long long)c->points[i].interval_ms);
 }
 
-static void link_factor(const struct gw_device_config *c, const struct mb_point *points, unsigned i,
+static void link_other(const struct gw_device_config *c, const struct mb_point *points, unsigned i,
 			struct mb_derive *x, struct gw_problems *to)
 {
-	unsigned from = numbered(c, points[i].scale_from);
+	unsigned from = numbered(c, points[i].other);
 	char path[256], text[256];
+	const char *key;
 
 	judge(c, points, i, from, text, sizeof(text));
 	if (!*text) {
-		mb_derive_scaled(x, i, from);
+		mb_derive_join(x, i, from, points[i].joined);
 		return;
 	}
-	snprintf(path, sizeof(path), "devices.%s.points.%s.scale_from", c->name, c->points[i].name);
-	gw_problem(to, &gw_node_get(c->points[i].node, "scale_from")->place, path, "%s", text);
+	key = mb_joined_key(points[i].joined);
+	snprintf(path, sizeof(path), "devices.%s.points.%s.%s", c->name, c->points[i].name, key);
+	gw_problem(to, &gw_node_get(c->points[i].node, key)->place, path, "%s", text);
 }
 
 static bool is_derived(const struct mb_point *points, size_t n)
@@ -70,7 +72,7 @@ static bool is_derived(const struct mb_point *points, size_t n)
 	bool any = false;
 
 	for (size_t i = 0; i < n; i++)
-		any |= points[i].counter_bits || points[i].scale_from;
+		any |= points[i].counter_bits || points[i].joined;
 	return any;
 }
 
@@ -85,8 +87,8 @@ struct mb_derive *mb_derive_of(struct gw_arena *arena, const struct gw_device_co
 	for (unsigned i = 0; i < c->npoints; i++) {
 		if (points[i].counter_bits)
 			mb_derive_counter(x, i, c->points[i].name, points[i].counter_bits);
-		if (points[i].scale_from)
-			link_factor(c, points, i, x, to);
+		if (points[i].joined)
+			link_other(c, points, i, x, to);
 	}
 	return x;
 }

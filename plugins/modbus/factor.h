@@ -1,6 +1,6 @@
 /*
- * factor.h - which points of a device are derived (derive.h): its counters, and for `scale_from`
- * the point that holds the power of ten.
+ * factor.h - which points of a device are derived (derive.h): its counters, and those that are joined
+ * with another point, which must be there, fit, and be read in the same cycle.
  */
 #ifndef MODBUS_FACTOR_H
 #define MODBUS_FACTOR_H

@@ -4,6 +4,7 @@ const char *const mb_table_names[] = { "coil", "discrete", "input", "holding", N
 const char *const mb_type_names[] = { "bool", "u16", "i16", "u32", "i32",    "u64",
 				      "i64",  "f32", "f64", "bcd16", "bcd32", "string", NULL };
 static const char *const orders[] = { "big", "little", NULL };
+static const char *const characters[] = { "both", "high", "low", NULL };
 static const char *const counter_bits[] = { "16", "32", "64", NULL };
 
 enum { SECOND = 1000, TIMEOUT_MAX = 300 * SECOND, PAUSE_MAX = 60 * SECOND, RETRIES_MAX = 10 };
@@ -140,6 +141,9 @@ static const struct gw_key device_keys[] = {
 	{ .name = "unit_id", .type = GW_T_INT, .flags = GW_RELOAD | GW_REQUIRED,
 	  .help = "Unit identifier of the device on its connection.", .example = "1",
 	  .min = 0, .max = 255, .offset = offsetof(struct mb_device_keys, unit_id) },
+	{ .name = "word_order", .type = GW_T_CHOICE, .flags = GW_RELOAD, .fallback = "big",
+	  .help = "Order of the registers of a number, for points that do not say it; texts keep theirs.",
+	  .choices = orders, .offset = offsetof(struct mb_device_keys, word_order) },
 	{ .name = "max_registers", .type = GW_T_INT, .flags = GW_RELOAD, .fallback = "125",
 	  .help = "Most registers the device gives in one answer.", .min = 1, .max = 125,
 	  .offset = offsetof(struct mb_device_keys, max_registers) },
@@ -196,6 +200,10 @@ static const struct gw_key point_keys[] = {
 	{ .name = "address", .type = GW_T_INT, .flags = GW_RELOAD,
 	  .help = "Protocol address of the first register or bit, from 0; or use `reference`.",
 	  .example = "0", .min = 0, .max = 65535, .offset = offsetof(struct mb_point_keys, address) },
+	{ .name = "high_address", .type = GW_T_INT, .flags = GW_RELOAD,
+	  .help = "Where the upper 16 bits of a u32 or i32 are, when that is not beside `address`; all between "
+		  "is read along.", .example = "700", .min = 0, .max = 65535,
+	  .offset = offsetof(struct mb_point_keys, high_address) },
 	{ .name = "reference", .type = GW_T_TEXT, .flags = GW_RELOAD,
 	  .help = "Modicon reference instead of address and table: 5 or 6 digits, counted from 1.",
 	  .example = "40001", .max = 16, .offset = offsetof(struct mb_point_keys, reference) },
@@ -205,9 +213,9 @@ static const struct gw_key point_keys[] = {
 	{ .name = "type", .type = GW_T_CHOICE, .flags = GW_RELOAD,
 	  .help = "Type of the value; without it u16, and bool for a coil, a discrete input and a bit.",
 	  .example = "u16", .choices = mb_type_names, .offset = offsetof(struct mb_point_keys, type) },
-	{ .name = "word_order", .type = GW_T_CHOICE, .flags = GW_RELOAD, .fallback = "big",
-	  .help = "Order of the registers of a value; big: most significant first.",
-	  .choices = orders, .offset = offsetof(struct mb_point_keys, word_order) },
+	{ .name = "word_order", .type = GW_T_CHOICE, .flags = GW_RELOAD,
+	  .help = "Order of the registers of a value; big: most significant first; without it the device's.",
+	  .example = "big", .choices = orders, .offset = offsetof(struct mb_point_keys, word_order) },
 	{ .name = "byte_order", .type = GW_T_CHOICE, .flags = GW_RELOAD, .fallback = "big",
 	  .help = "Order of the bytes within a register; big: as the standard says.",
 	  .choices = orders, .offset = offsetof(struct mb_point_keys, byte_order) },
@@ -220,16 +228,22 @@ static const struct gw_key point_keys[] = {
 	{ .name = "length", .type = GW_T_INT, .flags = GW_RELOAD,
 	  .help = "Length of a string in registers, two characters each.", .example = "16",
 	  .min = 1, .max = 125, .offset = offsetof(struct mb_point_keys, length) },
+	{ .name = "characters", .type = GW_T_CHOICE, .flags = GW_RELOAD, .fallback = "both",
+	  .help = "Bytes of a register that hold a character of a string.", .choices = characters,
+	  .offset = offsetof(struct mb_point_keys, characters) },
 	{ .name = "unconfirmed", .type = GW_T_BOOL, .flags = GW_RELOAD, .fallback = "false",
 	  .help = "Of a profile's point: no second source confirms it; compare it with the device.",
 	  .offset = offsetof(struct mb_point_keys, unconfirmed) },
 	{ .name = "no_value", .type = GW_T_NODE, .flags = GW_RELOAD,
-	  .help = "Raw values that mean \"no value\": decimal, or as bits with 0x.",
-	  .example = "[0x7FFF]", .offset = offsetof(struct mb_point_keys, no_value) },
+	  .help = "Raw values that mean \"no value\": decimal, or as bits with 0x; a range with two dots.",
+	  .example = "[0x7FFF, 65000..65535]", .offset = offsetof(struct mb_point_keys, no_value) },
 	{ .name = "scale_from", .type = GW_T_NAME, .flags = GW_RELOAD,
 	  .help = "Point of the same device and interval that holds the power of ten to multiply with "
 		  "(SunSpec's scale factors).", .example = "level_sf",
 	  .offset = offsetof(struct mb_point_keys, scale_from) },
+	{ .name = "decimals_from", .type = GW_T_NAME, .flags = GW_RELOAD,
+	  .help = "Point of the same device and interval that holds the number of decimals of the value.",
+	  .example = "level_decimals", .offset = offsetof(struct mb_point_keys, decimals_from) },
 	{ .name = "counter", .type = GW_T_SECTION, .flags = GW_RELOAD,
 	  .help = "Publish a total that survives rollover and reset of the device's counter and restarts.",
 	  .example = "{bits: 32}", .offset = offsetof(struct mb_point_keys, counter),

@@ -30,6 +30,8 @@ enum mb_type {
 
 enum mb_order { MB_BIG, MB_LITTLE };
 
+enum mb_characters { MB_BOTH, MB_HIGH, MB_LOW }; /* bytes of a register that hold one */
+
 enum mb_rts { MB_RTS_HIGH, MB_RTS_LOW };
 
 struct mb_serial_keys {
@@ -58,6 +60,7 @@ struct mb_device_keys {
 	struct mb_serial_keys serial;
 	struct mb_rs485_keys rs485;
 	int64_t min_interval_ms; /* 0: any */
+	int word_order; /* of points that do not say it */
 	int64_t unit_id, max_registers, max_bits, max_gap, connect_delay_ms;
 	bool close_after_cycle;
 	struct gw_list barriers; /* of int64_t */
@@ -73,14 +76,15 @@ struct mb_counter_keys {
 };
 
 struct mb_point_keys {
-	int64_t address;
+	int64_t address, high_address;
 	const char *reference;
 	int table, type, word_order, byte_order;
 	int64_t bit, length;
+	int characters; /* enum mb_characters */
 	struct mb_bits_keys bits;
 	bool unconfirmed; /* for people */
 	const struct gw_node *no_value; /* raw values: novalue.h */
-	const char *scale_from;
+	const char *scale_from, *decimals_from; /* another point */
 	struct mb_counter_keys counter;
 	int64_t write_function; /* 0: by the point's place */
 };

@@ -10,6 +10,8 @@
 #include "gatewayd/plugin.h"
 #include "plugins/modbus/line_private.h"
 
+enum { ZEROS_TOLD = 10 }; /* frames with zeros before them are no accident any more */
+
 unsigned mb_line_silence(struct mb_line *l)
 {
 	bool noise = l->rtu.noise || mb_rtu_is_noise(l->buf, l->fill);
@@ -88,13 +90,24 @@ static void take(struct mb_line *l, const struct mb_frame *f)
 	mb_line_conclude(l, GW_GOOD, f->data);
 }
 
+static struct mb_frame parse_rtu(struct mb_line *l, size_t at, const struct mb_query *q)
+{
+	uint64_t before = l->rtu.zeros;
+	struct mb_frame f = mb_rtu_parse(&l->rtu, l->buf + at, l->fill - at, q);
+
+	if (before < ZEROS_TOLD && l->rtu.zeros >= ZEROS_TOLD)
+		gw_log(GW_WARNING, "%s: zero bytes before answers: the bus seems to lack its bias resistors",
+		       l->url.text);
+	return f;
+}
+
 static struct mb_frame parse(struct mb_line *l, size_t at)
 {
 	const struct mb_query *q = l->state == BUSY ? &l->query : NULL;
 	struct mb_frame f;
 
 	if (mb_line_is_rtu(l))
-		return mb_rtu_parse(&l->rtu, l->buf + at, l->fill - at, q);
+		return parse_rtu(l, at, q);
 	f = mb_frame_parse(l->buf + at, l->fill - at, q);
 	/* One request is in flight, and after a timeout the connection is a new one. */
 	if (f.fits && l->queue.head->manner->any_transaction)

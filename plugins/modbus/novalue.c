@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static unsigned width_of(const struct mb_form *f)
 {
-	return f->length ? f->length : mb_form_width(f) * 16;
+	return f->length ? f->length : mb_form_bits(f);
 }
 
 static uint64_t most(unsigned bits)
@@ -73,11 +74,36 @@ static int whole(const struct mb_form *f, const char *text, uint64_t *pattern, s
 	return 0;
 }
 
-int mb_no_value(const struct mb_form *f, const char *text, uint64_t *pattern, struct gw_err *err)
+static int one(const struct mb_form *f, const char *text, uint64_t *rank, struct gw_err *err)
 {
+	uint64_t pattern = 0;
+	int rc;
+
 	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-		return hex(f, text, pattern, err);
-	if (f->type == MB_F32 || f->type == MB_F64)
-		return number(f, text, pattern, err);
-	return whole(f, text, pattern, err);
+		rc = hex(f, text, &pattern, err);
+	else if (f->type == MB_F32 || f->type == MB_F64)
+		rc = number(f, text, &pattern, err);
+	else
+		rc = whole(f, text, &pattern, err);
+	*rank = mb_form_rank(f, pattern);
+	return rc;
+}
+
+int mb_no_value(const struct mb_form *f, const char *text, struct mb_none *out, struct gw_err *err)
+{
+	const char *dots = strstr(text, "..");
+	char from[64];
+
+	if (!dots) {
+		if (one(f, text, &out->from, err))
+			return -1;
+		out->to = out->from;
+		return 0;
+	}
+	snprintf(from, sizeof(from), "%.*s", (int)(dots - text), text);
+	if (one(f, from, &out->from, err) || one(f, dots + 2, &out->to, err))
+		return -1;
+	if (out->from > out->to)
+		return gw_err_set(err, GW_EINPUT, "'%s' ends before it begins", text);
+	return 0;
 }

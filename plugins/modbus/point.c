@@ -122,13 +122,38 @@ static void read_length(const struct reading *r)
 	bool length = given(r, "length");
 
 	f->registers = (uint16_t)r->keys->length;
+	f->characters = (enum mb_characters)r->keys->characters;
 	if (f->type == MB_STRING && !length) {
 		problem(r, NULL, "a string needs `length` (registers, 1 to %u)", r->limits->max_registers);
 		f->registers = 1;
 	}
+	if (f->type != MB_STRING && given(r, "characters"))
+		problem(r, "characters", "only a string has characters");
 	if (f->type != MB_STRING && length)
 		problem(r, "length", "only a string has a length; a %s takes %u register%s",
 			mb_type_names[f->type], mb_form_width(f), mb_form_width(f) == 1 ? "" : "s");
+}
+
+/* Halves that are no neighbours: all from the one to the other is read, so they are of one moment. */
+static void read_halves(const struct reading *r)
+{
+	struct mb_form *f = &r->out->form;
+	struct mb_span *span = &r->out->span;
+	int64_t low = r->keys->address, high = r->keys->high_address;
+
+	if (!given(r, "high_address"))
+		return;
+	if (f->type != MB_U32 && f->type != MB_I32) {
+		problem(r, "high_address", "splits numbers of 32 bits; allowed types: u32 i32");
+		return;
+	}
+	if (given(r, "word_order"))
+		problem(r, "word_order", "follows from `high_address`; leave it out");
+	else if (!given(r, "address") || high == low)
+		problem(r, "high_address", "goes with another `address`, that of the lower 16 bits");
+	f->word_little = high > low;
+	f->apart = (uint16_t)(high > low ? high - low : low - high);
+	span->address = (uint16_t)(high > low ? low : high);
 }
 
 static void take_bits(const struct reading *r, const char *key, int64_t start, int64_t length)
@@ -163,7 +188,7 @@ static void read_bits(const struct reading *r)
 	r->out->form.flag = bit;
 }
 
-/* ---- special values, counters, scale factors ---- */
+/* ---- special values, counters, values in two places ---- */
 
 static void add_no_value(const struct reading *r, const struct gw_node *n)
 {
@@ -221,16 +246,43 @@ static void read_counter(const struct reading *r)
 		r->out->counter_bits = n;
 }
 
-static void read_scale_from(const struct reading *r)
+static const struct {
+	const char *key, *of_a_counter;
+} joins[] = {
+	[MB_POWER] = { "scale_from", "a counter's total cannot follow a factor that may change; use `scale`" },
+	[MB_DECIMALS] = { "decimals_from", "a counter's total cannot follow decimals that may change; use `scale`" },
+};
+enum { JOINS = sizeof(joins) / sizeof(joins[0]) };
+
+const char *mb_joined_key(enum mb_joined how)
 {
-	if (!given(r, "scale_from"))
-		return;
-	if (given(r, "counter"))
-		problem(r, "scale_from", "a counter's total cannot follow a factor that may change; use `scale`");
+	return joins[how].key;
+}
+
+static const char *other_of(const struct mb_point_keys *k, enum mb_joined how)
+{
+	return how == MB_POWER ? k->scale_from : k->decimals_from;
+}
+
+static void join_with(const struct reading *r, enum mb_joined how)
+{
+	const char *key = joins[how].key;
+
+	if (r->out->joined)
+		problem(r, key, "`%s` is given too; one of them is enough", joins[r->out->joined].key);
+	else if (given(r, "counter"))
+		problem(r, key, "%s", joins[how].of_a_counter);
 	else if (!is_plain_integer(r))
-		problem(r, "scale_from", "scales whole numbers; allowed types: u16 i16 u32 i32 u64 i64");
-	else
-		r->out->scale_from = r->keys->scale_from;
+		problem(r, key, "scales whole numbers; allowed types: u16 i16 u32 i32 u64 i64");
+	r->out->joined = how;
+	r->out->other = other_of(r->keys, how);
+}
+
+static void read_joined(const struct reading *r)
+{
+	for (enum mb_joined how = MB_POWER; how < (enum mb_joined)JOINS; how++)
+		if (given(r, joins[how].key))
+			join_with(r, how);
 }
 
 /* ---- writing ---- */
@@ -253,8 +305,12 @@ static const char *unwritable(const struct reading *r)
 		return "writing some bits would overwrite the others of the register; write the whole register";
 	if (p->counter_bits)
 		return "a counter's total cannot be written";
-	if (p->scale_from)
+	if (p->joined == MB_POWER)
 		return "a value with `scale_from` cannot be written, as its factor may change; use `scale`";
+	if (p->joined == MB_DECIMALS)
+		return "a value with `decimals_from` cannot be written, as they may change; use `scale`";
+	if (p->form.apart)
+		return "a value in two places cannot be written, as that takes two requests";
 	return NULL;
 }
 
@@ -300,7 +356,7 @@ static void read_writable(const struct reading *r)
 struct mb_form mb_point_form(const struct mb_point *p, struct gw_arena *arena)
 {
 	struct mb_form f = p->form;
-	uint64_t *none;
+	struct mb_none *none;
 
 	if (!p->nnone)
 		return f;
@@ -313,12 +369,18 @@ struct mb_form mb_point_form(const struct mb_point *p, struct gw_arena *arena)
 
 enum gw_kind mb_point_kind(const struct mb_point *p)
 {
-	return p->scale_from ? GW_F64 : mb_form_kind(&p->form);
+	return p->joined ? GW_F64 : mb_form_kind(&p->form);
 }
 
 unsigned mb_point_bits(const struct mb_point *p)
 {
-	return p->scale_from || p->counter_bits ? 64 : mb_form_bits(&p->form);
+	return p->joined || p->counter_bits ? 64 : mb_form_bits(&p->form);
+}
+
+/* What makes it as wide as it is. */
+static const char *wide_key(const struct mb_form *f)
+{
+	return f->type == MB_STRING ? "length" : f->apart ? "high_address" : "type";
 }
 
 /* The span is then what has to be asked for, and the value lies at its end. */
@@ -344,7 +406,7 @@ static void check_extent(const struct reading *r)
 		problem(r, key, "the value ends at address %u; the last one is 65535",
 			span->address + width - 1);
 	if (!r->out->form.single && width > r->limits->max_registers)
-		problem(r, r->out->form.type == MB_STRING ? "length" : "type",
+		problem(r, wide_key(&r->out->form),
 			"takes %u registers, but the device gives at most %u (max_registers)", width,
 			r->limits->max_registers);
 	span->width = (uint16_t)width;
@@ -356,8 +418,8 @@ void mb_point_read(const struct mb_point_keys *keys, const struct gw_node *node,
 		   const struct mb_limits *limits, struct mb_point *out, struct gw_problems *to)
 {
 	static void (*const steps[])(const struct reading *) = {
-		read_place, read_type, read_length, read_bits, check_extent, read_no_value,
-		read_counter, read_scale_from, read_writable,
+		read_place, read_type, read_length, read_halves, read_bits, check_extent, read_no_value,
+		read_counter, read_joined, read_writable,
 	};
 	struct reading r = { keys, node, path, out, limits, to };
 	unsigned before = to->count;

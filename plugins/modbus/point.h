@@ -6,18 +6,23 @@
 #define MODBUS_POINT_H
 
 #include "plugins/modbus/decode.h"
+#include "plugins/modbus/derive.h"
 #include "plugins/modbus/novalue.h"
 #include "plugins/modbus/plan.h"
 
 struct mb_point {
 	struct mb_span span;
 	struct mb_form form; /* without `none`: mb_point_form() */
-	uint64_t none[MB_NO_VALUES_MAX];
+	struct mb_none none[MB_NO_VALUES_MAX];
 	unsigned nnone;
 	unsigned counter_bits;   /* 0: no counter */
-	const char *scale_from;  /* NULL: none */
+	enum mb_joined joined;   /* with another point */
+	const char *other;       /* its name */
 	uint8_t write_function;  /* 0: not writable */
 };
+
+/* The key that says so: "scale_from" and the like; not of MB_ALONE. */
+const char *mb_joined_key(enum mb_joined how);
 
 /* The form with a copy of its special values that belongs to the arena. */
 struct mb_form mb_point_form(const struct mb_point *p, struct gw_arena *arena);

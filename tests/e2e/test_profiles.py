@@ -70,14 +70,20 @@ def single(x):
 
 
 class Point:
-    def __init__(self, name, keys, words):
+    def __init__(self, name, keys, words, order="big"):
+        """order: of the words, where the point says none"""
         self.name, self.keys = name, keys
+        self.order = keys.get("word_order", "big" if keys.get("type") == "string" else order)
         self.table = keys.get("table", "holding")
         self.address = int(keys["address"], 0)
         single_bits = self.table in ("coil", "discrete")
         self.type = keys.get("type", "bool" if single_bits else "u16")
         self.width = (1 if single_bits or self.type == "bool" else int(keys["length"]) if self.type == "string"
                       else struct.calcsize(">" + FORMS[self.type]) // 2)
+        self.places = [self.address + i for i in range(self.width)]
+        if "high_address" in keys:
+            self.places = sorted([self.address, int(keys["high_address"], 0)])
+            self.order = "little" if self.places[0] == self.address else "big"
         self.scale, self.offset = number(keys.get("scale", "1")), number(keys.get("offset", "0"))
         self.quantity = words[keys["quantity"]] if "quantity" in keys else {}
         self.canonical = self.quantity.get("unit")
@@ -87,8 +93,9 @@ class Point:
         return self.table in ("coil", "discrete") or "bit" in self.keys
 
     def no_values(self):
+        """Patterns; of a range both ends."""
         listed = self.keys.get("no_value", [])
-        return [int(v, 0) for v in (listed if isinstance(listed, list) else [listed])]
+        return [int(v, 0) for text in (listed if isinstance(listed, list) else [listed]) for v in text.split("..")]
 
     def limit(self, which):
         if which in self.keys:
@@ -103,7 +110,7 @@ class Point:
         else:
             data = struct.pack(">" + FORMS[self.type], raw)
         words = [data[i:i + 2] for i in range(0, len(data), 2)]
-        if self.keys.get("word_order") == "little":
+        if self.order == "little":
             words.reverse()
         order = "<H" if self.keys.get("byte_order") == "little" else ">H"
         return [struct.unpack(order, w)[0] for w in words]
@@ -111,7 +118,7 @@ class Point:
     def unpack(self, words):
         order = "<H" if self.keys.get("byte_order") == "little" else ">H"
         parts = [struct.pack(order, w) for w in words]
-        if self.keys.get("word_order") == "little":
+        if self.order == "little":
             parts.reverse()
         data = b"".join(parts)
         if self.type == "string":
@@ -126,7 +133,7 @@ class Point:
     def unpack_pattern(self, value, bits):
         data = value.to_bytes(bits // 8, "big")
         words = [data[i:i + 2] for i in range(0, len(data), 2)]
-        if self.keys.get("word_order") == "little":
+        if self.order == "little":
             words.reverse()
         order = "<H" if self.keys.get("byte_order") == "little" else ">H"
         return [struct.unpack(order, w)[0] for w in words]
@@ -154,7 +161,7 @@ class Point:
 
     # ---- what must be published ----
 
-    def expected(self, words):
+    def expected(self, words, decimals):
         """(value, reason): either may be None."""
         if self.table in ("coil", "discrete"):
             return bool(words[0]), None
@@ -168,6 +175,8 @@ class Point:
         if "enum" in self.keys:
             label = self.keys["enum"].get(str(raw))
             return label, None if label else "not_in_enum"
+        if decimals is not None:
+            raw = Fraction(raw / 10**decimals)  # a double, as the device's number is one
         exact = to_canonical(Fraction(raw) * self.scale + self.offset, self.unit, self.canonical or self.unit)
         value = single(exact) if self.type == "f32" else float(exact) if exact.denominator > 1 else int(exact)
         low, high = self.limit("min"), self.limit("max")
@@ -179,7 +188,8 @@ class Map:
     """The registers of one device and what must come of them."""
 
     def __init__(self, profile, words, without=False):
-        self.points = [Point(n, k, words) for n, k in profile["points"].items()]
+        self.points = [Point(n, k, words, profile.get("word_order", "big")) for n, k in profile["points"].items()]
+        self.decimals = {p.keys["decimals_from"] for p in self.points if "decimals_from" in p.keys}
         self.tables = {}
         for p in self.points:
             table = self.tables.setdefault(p.table, {})
@@ -188,23 +198,30 @@ class Map:
                 fill = [p.some_raw() & 1]
             elif without and none:
                 fill = p.pattern(none[0])
+            elif p.name in self.decimals:
+                fill = [1 + p.address % 2 + (0x700 if "bits" in p.keys else 0)]
             else:
                 fill = p.pack(p.some_raw())
-            if not any(p.address + i in table for i in range(p.width)):
-                table.update({p.address + i: w for i, w in enumerate(fill)})
-            for i in range(p.width):  # one value over another: what is there stays
-                table.setdefault(p.address + i, fill[i])
+            for at, word in zip(p.places, fill):  # one value over another: what is there stays
+                table.setdefault(at, word)
+        for p in self.points:  # what is read along
+            for at in range(p.places[0], p.places[-1]):
+                self.tables[p.table].setdefault(at, 0xdead)
+
+    def words(self, point):
+        return [self.tables[point.table][at] for at in point.places]
 
     def expected(self, point):
-        table = self.tables[point.table]
-        return point.expected([table[point.address + i] for i in range(point.width)])
+        decimals = None
+        if "decimals_from" in point.keys:
+            other = next(p for p in self.points if p.name == point.keys["decimals_from"])
+            decimals = other.expected(self.words(other), None)[0]
+        return point.expected(self.words(point), decimals)
 
     def is_none(self, point):
         if point.table in ("coil", "discrete"):
             return False
-        table = self.tables[point.table]
-        words = [table[point.address + i] for i in range(point.width)]
-        return any(words == point.pattern(v) for v in point.no_values())
+        return any(self.words(point) == point.pattern(v) for v in point.no_values())
 
 
 def list_of_profiles():

@@ -43,7 +43,8 @@ static struct mb_form form_of(const uint8_t *p, const struct mb_query *q)
 			     .single = q->function < 3,
 			     .word_little = p[0] & 0x40,
 			     .byte_little = p[0] & 0x80,
-			     .registers = (uint16_t)(p[1] % q->count + 1) };
+			     .registers = (uint16_t)(p[1] % q->count + 1),
+			     .characters = (enum mb_characters)(p[2] % 3) };
 	unsigned bits = mb_type_integer_bits(f.type);
 
 	if (bits && p[2] & 0x80) {
@@ -51,6 +52,8 @@ static struct mb_form form_of(const uint8_t *p, const struct mb_query *q)
 		f.length = (uint8_t)(p[2] % (bits - f.start) + 1);
 		f.flag = f.length == 1;
 	}
+	if (bits == 32 && p[2] & 0x40)
+		f.apart = (uint16_t)(p[1] % 100 + 1);
 	return f;
 }
 
@@ -60,7 +63,7 @@ static void encode(const struct mb_form *f, const struct gw_value *v, const uint
 	uint8_t out[2 * MB_WRITE_REGISTERS_MAX];
 	struct gw_err err;
 
-	if (f->length)
+	if (f->length || f->apart) /* nobody writes those */
 		return;
 	demand(mb_encode(f, v, out, &err) == 0);
 	demand(memcmp(out, from, 2 * (size_t)mb_form_width(f)) == 0);
@@ -80,7 +83,7 @@ static void decode_all(const struct mb_form *f, const struct mb_query *q, const 
 		demand(v.kind == mb_form_kind(f) || (v.kind == GW_NONE && mb_type_is_bcd(f->type)));
 		if (v.kind == GW_I64 || v.kind == GW_U64)
 			encode(f, &v, copy + 2 * (size_t)i);
-		demand(v.kind != GW_TEXT || v.length == 2U * f->registers);
+		demand(v.kind != GW_TEXT || v.length == (f->characters == MB_BOTH ? 2U : 1U) * f->registers);
 	}
 	free(copy);
 }

@@ -191,6 +191,31 @@ static void a_line_with_little_time_is_warned_of(void **state)
 	fake_core_close(&c);
 }
 
+/* 125 registers at 1200 baud: 263 characters, a silence of 29 ms, 5 ms turnaround. */
+static void a_timeout_shorter_than_the_longest_answer_is_refused(void **state)
+{
+	(void)state;
+	check(SERIAL("serial: {baud: 1200}", "d: {unit_id: 1, interval: 1h, timeout: 1500ms, points: {x: {address: 0, "
+		     "type: string, length: 80}, y: {address: 80, type: string, length: 45}}}"),
+	      "gw.yaml:4:50: devices.d.timeout: 1.5 s is too short: the longest answer takes 2.23 s at 1200 baud; raise "
+	      "it or lower max_registers");
+	check(SERIAL("serial: {baud: 1200}", "d: {unit_id: 1, interval: 1h, points: {x: {address: 0, "
+		     "type: string, length: 80}}}"),
+	      "gw.yaml:4:11: devices.d.timeout: 1 s is too short: the longest answer takes 1.48 s at 1200 baud; raise "
+	      "it or lower max_registers");
+	check(SERIAL("serial: {baud: 1200}", "d: {unit_id: 1, interval: 1h, timeout: 2500ms, points: {x: {address: 0, "
+		     "type: string, length: 80}, y: {address: 80, type: string, length: 45}}}"), NULL);
+	check(SERIAL("serial: {baud: 1200}", "d: {unit_id: 1, interval: 1h, timeout: 1500ms, max_registers: 80, points: "
+		     "{x: {address: 0, type: string, length: 80}, y: {address: 80, type: string, length: 45}}}"), NULL);
+}
+
+static void a_word_order_of_the_device_is_one_of_two(void **state)
+{
+	(void)state;
+	check("plugin: modbus\nconnection: tcp://h\ndevices: {d: {unit_id: 1, word_order: middle, points: {x: {address: "
+	      "0}}}}\n", "gw.yaml:3:39: devices.d.word_order: 'middle' is not one of big, little");
+}
+
 static void a_unit_identifier_is_required_and_a_byte(void **state)
 {
 	(void)state;
@@ -302,6 +327,8 @@ int main(void)
 		cmocka_unit_test(serial_lines_are_checked_where_they_stand),
 		cmocka_unit_test(a_line_without_the_time_is_refused_with_the_number),
 		cmocka_unit_test(a_line_with_little_time_is_warned_of),
+		cmocka_unit_test(a_timeout_shorter_than_the_longest_answer_is_refused),
+		cmocka_unit_test(a_word_order_of_the_device_is_one_of_two),
 		cmocka_unit_test(a_unit_identifier_is_required_and_a_byte),
 		cmocka_unit_test(the_stricter_limit_of_line_and_device_holds),
 		cmocka_unit_test(a_device_asked_too_often_is_refused_with_the_numbers),

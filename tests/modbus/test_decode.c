@@ -111,6 +111,13 @@ static void words_and_bytes_come_in_four_orders(void **state)
 		  "u 72623859790382856" },
 		{ { .type = MB_U64, .word_little = true, .byte_little = true }, { 8, 7, 6, 5, 4, 3, 2, 1 },
 		  "u 72623859790382856" },
+		{ { .type = MB_I32, .word_little = true, .apart = 3 }, { 0x79, 0x60, 9, 9, 9, 9, 0xff, 0xfe },
+		  "i -100000" },
+		{ { .type = MB_I32, .apart = 3 }, { 0xff, 0xfe, 9, 9, 9, 9, 0x79, 0x60 }, "i -100000" },
+		{ { .type = MB_U32, .word_little = true, .apart = 2 }, { 0x79, 0x60, 9, 9, 0xff, 0xfe },
+		  "u 4294867296" },
+		{ { .type = MB_U32, .length = 4, .start = 28, .apart = 2 }, { 0x79, 0x60, 9, 9, 0xff, 0xfe },
+		  "u 7" },
 		{ { .type = MB_F32, .word_little = true }, { 0x19, 0x9a, 0x43, 0x66 },
 		  "f32 230.10000610351562" },
 		{ { .type = MB_F32, .byte_little = true }, { 0x66, 0x43, 0x9a, 0x19 },
@@ -125,6 +132,12 @@ static void words_and_bytes_come_in_four_orders(void **state)
 		  "\"ABCD\"" },
 		{ { .type = MB_STRING, .registers = 2, .word_little = true }, { 'C', 'D', 'A', 'B' },
 		  "\"ABCD\"" },
+		{ { .type = MB_STRING, .registers = 3, .characters = MB_LOW }, { 0, 'A', 9, 'B', 0, 'C' },
+		  "\"ABC\"" },
+		{ { .type = MB_STRING, .registers = 3, .characters = MB_HIGH }, { 'A', 0, 'B', 9, 'C', 0 },
+		  "\"ABC\"" },
+		{ { .type = MB_STRING, .registers = 2, .characters = MB_LOW, .byte_little = true },
+		  { 'A', 0, 'B', 0 }, "\"AB\"" },
 	};
 
 	(void)state;

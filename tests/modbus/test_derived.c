@@ -53,6 +53,7 @@ static void a_pattern_that_means_none_is_no_value(void **state)
 		{ { .type = MB_I16 }, "0x8000", "\x80\0" },
 		{ { .type = MB_U32, .word_little = true }, "0x12345678", "\x56\x78\x12\x34" },
 		{ { .type = MB_I32 }, "-1", "\xff\xff\xff\xff" },
+		{ { .type = MB_U32, .word_little = true, .apart = 2 }, "0x12345678", "\x56\x78\0\0\x12\x34" },
 		{ { .type = MB_U64 }, "18446744073709551615", "\xff\xff\xff\xff\xff\xff\xff\xff" },
 		{ { .type = MB_I64 }, "-9223372036854775808", "\x80\0\0\0\0\0\0\0" },
 		{ { .type = MB_F32 }, "0x7FC00000", "\x7f\xc0\0\0" },
@@ -66,19 +67,74 @@ static void a_pattern_that_means_none_is_no_value(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct mb_form f = cases[i].form;
-		uint64_t pattern;
+		struct mb_none none;
 		struct gw_err err;
 		struct gw_value v;
 
-		if (mb_no_value(&f, cases[i].none, &pattern, &err))
+		if (mb_no_value(&f, cases[i].none, &none, &err))
 			fail_msg("%s", err.msg);
-		f.none = &pattern;
+		f.none = &none;
 		f.nnone = 1;
 		v = decode(f, cases[i].bytes);
 		assert_int_equal(v.kind, GW_NONE);
 		assert_int_equal(v.reason, GW_NOT_AVAILABLE);
 		assert_int_equal(decode(f, "\x11\x11\x11\x11\x11\x11\x11\x11").reason, GW_GOOD);
 	}
+}
+
+static bool is_none(struct mb_form f, const char *text, const char *bytes)
+{
+	struct mb_none none;
+	struct gw_err err;
+
+	if (mb_no_value(&f, text, &none, &err))
+		fail_msg("%s", err.msg);
+	f.none = &none;
+	f.nnone = 1;
+	return decode(f, bytes).kind == GW_NONE;
+}
+
+/* Of each range the first and the last, and the neighbours outside. */
+static void a_range_means_none_in_the_order_of_the_type(void **state)
+{
+	static const struct {
+		struct mb_form form;
+		const char *range, *from, *to, *below, *above;
+	} cases[] = {
+		{ { .type = MB_U16 }, "65528..65535", "\xff\xf8", "\xff\xff", "\xff\xf7", "\0\0" },
+		{ { .type = MB_U16 }, "65000..0xFFFF", "\xfd\xe8", "\xff\xff", "\xfd\xe7", "\x7f\xff" },
+		{ { .type = MB_I16 }, "0x7FF8..0x7FFF", "\x7f\xf8", "\x7f\xff", "\x7f\xf7", "\x80\0" },
+		{ { .type = MB_I16 }, "-2..1", "\xff\xfe", "\0\1", "\xff\xfd", "\0\2" },
+		{ { .type = MB_I32, .word_little = true }, "2147483640..2147483647", "\xff\xf8\x7f\xff",
+		  "\xff\xff\x7f\xff", "\xff\xf7\x7f\xff", "\0\0\x80\0" },
+		{ { .type = MB_U64 }, "0xFFFFFFFFFFFFFFF8..0xFFFFFFFFFFFFFFFF", "\xff\xff\xff\xff\xff\xff\xff\xf8",
+		  "\xff\xff\xff\xff\xff\xff\xff\xff", "\xff\xff\xff\xff\xff\xff\xff\xf7", "\0\0\0\0\0\0\0\0" },
+		/* -3.4028235e38 is the lowest there is; a negative float falls as its bits rise */
+		{ { .type = MB_F32 }, "-3.4028235e38..-1e38", "\xff\x7f\xff\xff", "\xfe\x96\x76\x99", "\xff\x80\0\0",
+		  "\xfe\x96\x76\x98" },
+		{ { .type = MB_F32 }, "-1..1", "\xbf\x80\0\0", "\x3f\x80\0\0", "\xbf\x80\0\1", "\x3f\x80\0\1" },
+		{ { .type = MB_BCD16 }, "9990..9999", "\x99\x90", "\x99\x99", "\x99\x89", "\0\0" },
+		{ { .type = MB_U16, .start = 4, .length = 3 }, "6..7", "\0\x60", "\0\x70", "\0\x50", "\0\0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true(is_none(cases[i].form, cases[i].range, cases[i].from));
+		assert_true(is_none(cases[i].form, cases[i].range, cases[i].to));
+		assert_false(is_none(cases[i].form, cases[i].range, cases[i].below));
+		assert_false(is_none(cases[i].form, cases[i].range, cases[i].above));
+	}
+}
+
+/* A battery that is not there: the lowest float, low word first on the wire. */
+static void the_lowest_float_may_mean_none(void **state)
+{
+	struct mb_form f = { .type = MB_F32, .word_little = true };
+
+	(void)state;
+	assert_true(is_none(f, "0xFF7FFFFF", "\xff\xff\xff\x7f"));
+	assert_true(is_none(f, "-3.4028235e38", "\xff\xff\xff\x7f"));
+	assert_false(is_none(f, "0xFF7FFFFF", "\xff\xfe\xff\x7f"));
 }
 
 /* ---- counters ---- */
@@ -173,7 +229,7 @@ static void what_is_remembered_of_another_counter_is_refused(void **state)
 static double scaled(int64_t raw, int64_t factor)
 {
 	struct gw_value v = { .kind = GW_I64, .i = raw }, e = { .kind = GW_I64, .i = factor };
-	struct gw_value out = mb_scaled(&v, &e);
+	struct gw_value out = mb_join(MB_POWER, &v, &e);
 
 	return out.kind == GW_F64 ? out.f : NAN;
 }
@@ -192,12 +248,12 @@ static void a_scaled_value_is_the_nearest_double(void **state)
 	assert_true(scaled(INT64_MIN, 10) == -9223372036854775808e10);
 	assert_true(scaled(9007199254740993, -1) == 900719925474099.3);
 	assert_true(scaled(INT64_MAX, -10) == 922337203.6854775807);
-	assert_true(mb_scaled(&v, &e).f == 18446744073709551.615);
+	assert_true(mb_join(MB_POWER, &v, &e).f == 18446744073709551.615);
 	assert_true(isnan(scaled(1, 11)) && isnan(scaled(1, -11)) && isnan(scaled(1, -32768)));
-	assert_int_equal(mb_scaled(&gone, &e).reason, GW_TIMEOUT);
-	assert_int_equal(mb_scaled(&v, &gone).reason, GW_TIMEOUT);
+	assert_int_equal(mb_join(MB_POWER, &gone, &e).reason, GW_TIMEOUT);
+	assert_int_equal(mb_join(MB_POWER, &v, &gone).reason, GW_TIMEOUT);
 	e = (struct gw_value){ .kind = GW_U64, .u = 0x8000 };
-	assert_int_equal(mb_scaled(&v, &e).reason, GW_NOT_AVAILABLE);
+	assert_int_equal(mb_join(MB_POWER, &v, &e).reason, GW_NOT_AVAILABLE);
 }
 
 /* ---- the whole plugin ---- */
@@ -292,6 +348,58 @@ static void a_factor_far_away_scales_in_the_same_cycle(void **state)
 	close_plant(&p);
 }
 
+static void decimals_in_another_register_divide_in_the_same_cycle(void **state)
+{
+	const struct gw_reading *r;
+	struct plant p;
+
+	(void)state;
+	registers[0] = 721;
+	registers[1] = 0x5502; /* a status above the decimals */
+	registers[4] = (uint16_t)-15;
+	registers[5] = 1;
+	configure_plant(&p, "ph: {address: 0, decimals_from: places}, places: {address: 1, bits: {start: 0, length: 8}}, "
+			"level: {address: 4, type: i16, decimals_from: d}, d: {address: 5, type: i16}");
+	fake_core_start(&p.core, gw_now_us());
+	r = fake_core_reading(&p.core);
+	assert_int_equal(value(r, 0).kind, GW_F64);
+	assert_true(value(r, 0).f == 7.21);
+	assert_int_equal(value(r, 1).u, 2);
+	assert_true(value(r, 2).f == -1.5);
+	registers[1] = 11;
+	registers[5] = (uint16_t)-1; /* no number of decimals */
+	do
+		r = fake_core_reading(&p.core);
+	while (value(r, 0).reason == GW_GOOD);
+	r = fake_core_reading(&p.core);
+	assert_int_equal(value(r, 0).reason, GW_NOT_AVAILABLE);
+	assert_int_equal(value(r, 2).reason, GW_NOT_AVAILABLE);
+	close_plant(&p);
+}
+
+static void a_number_in_two_places_is_read_with_one_request(void **state)
+{
+	struct gw_message ask = { .type = GW_MSG_ASK, .ask = { .number = 1, .point = 0 } };
+	const struct gw_message *m;
+	const struct gw_reading *r;
+	struct plant p;
+
+	(void)state;
+	registers[4] = 31072;
+	registers[60] = (uint16_t)-2;
+	configure_plant(&p, "power: {address: 4, high_address: 60, type: i32}, high: {address: 60, type: i16}");
+	fake_core_start(&p.core, gw_now_us());
+	r = fake_core_reading(&p.core);
+	assert_int_equal(p.server->requests, 1);
+	assert_int_equal(value(r, 0).kind, GW_I64);
+	assert_int_equal(value(r, 0).i, -100000);
+	assert_int_equal(value(r, 1).i, -2);
+	fake_core_send(&p.core, &ask);
+	m = fake_core_take(&p.core, GW_MSG_ANSWER);
+	assert_int_equal((int64_t)m->answer.slot, -100000);
+	close_plant(&p);
+}
+
 static void a_total_survives_rollover_and_restart(void **state)
 {
 	static const char *const points = "n: {address: 10, counter: {bits: 16}}";
@@ -372,6 +480,12 @@ static void special_keys_that_are_right_are_taken(void **state)
 		"x: {address: 1, no_value: [0, 1, 2]}",
 		"x: {address: 1, type: u32, counter: {bits: 16}}",
 		"x: {address: 1, scale_from: y}, y: {address: 2, type: i16}",
+		"x: {address: 1, type: i32, decimals_from: y}, y: {address: 2}",
+		"x: {address: 604, high_address: 700, type: i32, scale: 10}",
+		"x: {address: 700, high_address: 604, type: u32, counter: {bits: 32}}",
+		"x: {address: 1, no_value: [65000..65535, 0xFFF8..0xFFFF, 3]}",
+		"x: {address: 1, type: f32, no_value: -9999.5..-9999}",
+		"x: {address: 1, type: string, length: 3, characters: low}",
 		"x: {address: 1, writable: true}",
 		"x: {address: 1, writable: true, write_function: 16}",
 		"x: {address: 1, type: f32, writable: true}",
@@ -416,6 +530,33 @@ static void special_keys_that_are_wrong_say_what_is_allowed(void **state)
 		{ "x: {address: 1, scale_from: y}, y: {address: 9, interval: 1h}",
 		  AT_X("29") "scale_from: 'y' is read every 3600000 ms and this point every 1000 ms; they must be read "
 			     "together" },
+		{ "x: {address: 1, no_value: [9..7]}", AT_X("28") "no_value: '9..7' ends before it begins" },
+		{ "x: {address: 1, no_value: 7..}", AT_X("27") "no_value: '' is not a whole number, decimal or with 0x" },
+		{ "x: {address: 1, no_value: 7..65536}",
+		  AT_X("27") "no_value: '65536' is beyond the type; a u16 reaches from 0 to 65535" },
+		{ "x: {address: 1, type: i16, no_value: 0x7FFF..0x8000}",
+		  AT_X("38") "no_value: '0x7FFF..0x8000' ends before it begins" },
+		{ "x: {address: 1, characters: low}", AT_X("29") "characters: only a string has characters" },
+		{ "x: {address: 1, decimals_from: y}, y: {address: 9, type: f32}",
+		  AT_X("32") "decimals_from: 'y' is no plain whole number, so it cannot be a number of decimals" },
+		{ "x: {address: 1, decimals_from: y, scale_from: y}, y: {address: 9}",
+		  AT_X("32") "decimals_from: `scale_from` is given too; one of them is enough" },
+		{ "x: {address: 1, counter: {bits: 16}, decimals_from: y}, y: {address: 9}",
+		  AT_X("53") "decimals_from: a counter's total cannot follow decimals that may change; use `scale`" },
+		{ "x: {address: 1, high_address: 9}",
+		  AT_X("31") "high_address: splits numbers of 32 bits; allowed types: u32 i32" },
+		{ "x: {address: 1, high_address: 1, type: i32}",
+		  AT_X("31") "high_address: goes with another `address`, that of the lower 16 bits" },
+		{ "x: {reference: 40001, high_address: 1, type: i32}",
+		  AT_X("37") "high_address: goes with another `address`, that of the lower 16 bits" },
+		{ "x: {address: 1, high_address: 9, type: i32, word_order: little}",
+		  AT_X("57") "word_order: follows from `high_address`; leave it out" },
+		{ "x: {address: 1, high_address: 126, type: i32}",
+		  AT_X("31") "high_address: takes 126 registers, but the device gives at most 125 (max_registers)" },
+		{ "x: {address: 1, high_address: 9, type: i32, writable: true}",
+		  AT_X("55") "writable: a value in two places cannot be written, as that takes two requests" },
+		{ "x: {address: 1, decimals_from: y, writable: true}, y: {address: 9}",
+		  AT_X("45") "writable: a value with `decimals_from` cannot be written, as they may change; use `scale`" },
 		{ "x: {address: 1, table: input, writable: true}",
 		  AT_X("41") "writable: the device lets nobody write there; only coils and holding registers can be "
 			     "written" },
@@ -444,12 +585,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(digits_are_read_and_what_is_no_digit_is_no_value),
 		cmocka_unit_test(a_pattern_that_means_none_is_no_value),
+		cmocka_unit_test(a_range_means_none_in_the_order_of_the_type),
+		cmocka_unit_test(the_lowest_float_may_mean_none),
 		cmocka_unit_test(a_total_goes_on_where_the_counter_begins_again),
 		cmocka_unit_test(a_small_fall_is_a_reset_and_never_lowers_the_total),
 		cmocka_unit_test(totals_equal_the_truth_over_rollovers_and_restarts),
 		cmocka_unit_test(what_is_remembered_of_another_counter_is_refused),
 		cmocka_unit_test(a_scaled_value_is_the_nearest_double),
 		cmocka_unit_test(a_factor_far_away_scales_in_the_same_cycle),
+		cmocka_unit_test(decimals_in_another_register_divide_in_the_same_cycle),
+		cmocka_unit_test(a_number_in_two_places_is_read_with_one_request),
 		cmocka_unit_test(a_total_survives_rollover_and_restart),
 		cmocka_unit_test(no_value_of_a_point_is_said_in_the_reading),
 		cmocka_unit_test(special_keys_that_are_right_are_taken),

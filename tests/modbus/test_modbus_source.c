@@ -82,6 +82,27 @@ static void a_cycle_gives_a_reading_of_all_tables_and_types(void **state)
 	close_plant(&p);
 }
 
+/* A number that says its own order keeps it, and so does a text. */
+static void a_word_order_of_the_device_is_that_of_its_numbers(void **state)
+{
+	struct plant p;
+	const struct gw_reading *r;
+
+	(void)state;
+	open_plant(&p, answer_all,
+		   "  d:\n    unit_id: 1\n    word_order: little\n    points:\n"
+		   "      a: {address: 8, type: u32}\n"
+		   "      b: {address: 8, type: u32, word_order: big}\n"
+		   "      c: {address: 16706, type: string, length: 2}\n"
+		   "      d: {address: 16706, type: string, length: 2, word_order: little}\n");
+	r = fake_core_reading(&p.core);
+	assert_int_equal(value(r, 0).u, 9 << 16 | 8);
+	assert_int_equal(value(r, 1).u, 8 << 16 | 9);
+	assert_memory_equal(value(r, 2).text, "ABAC", 4);
+	assert_memory_equal(value(r, 3).text, "ACAB", 4);
+	close_plant(&p);
+}
+
 static void a_hundred_registers_cost_one_request_a_cycle(void **state)
 {
 	char devices[16 * 1024];
@@ -236,6 +257,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cycle_gives_a_reading_of_all_tables_and_types),
+		cmocka_unit_test(a_word_order_of_the_device_is_that_of_its_numbers),
 		cmocka_unit_test(a_hundred_registers_cost_one_request_a_cycle),
 		cmocka_unit_test(silence_is_a_reading_of_timeouts),
 		cmocka_unit_test(a_dead_unit_never_stops_its_neighbour_on_the_line),

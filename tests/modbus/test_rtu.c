@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "gatewayd/reading.h"
 #include "plugins/modbus/line.h"
 #include "plugins/modbus/wire.h"
@@ -320,6 +321,76 @@ static void each_fault_of_the_bus_has_its_reason_and_the_line_recovers(void **st
 	}
 }
 
+/* What is written to the log meanwhile. */
+struct ear {
+	int pipe[2], stderr_copy;
+	char heard[4096];
+};
+
+static void open_ear(struct ear *e)
+{
+	unsetenv("JOURNAL_STREAM");
+	gw_log_open("modbus", GW_WARNING);
+	e->stderr_copy = dup(STDERR_FILENO);
+	assert_int_equal(pipe2(e->pipe, O_NONBLOCK), 0);
+	assert_true(dup2(e->pipe[1], STDERR_FILENO) >= 0);
+}
+
+static const char *close_ear(struct ear *e)
+{
+	ssize_t n = read(e->pipe[0], e->heard, sizeof(e->heard) - 1);
+
+	e->heard[n > 0 ? n : 0] = '\0';
+	dup2(e->stderr_copy, STDERR_FILENO);
+	close(e->stderr_copy);
+	close(e->pipe[0]);
+	close(e->pipe[1]);
+	return e->heard;
+}
+
+static void a_bus_without_bias_is_told_once(void **state)
+{
+	struct plant p;
+	struct told t;
+	struct ear e;
+	char want[160];
+
+	(void)state;
+	open_ear(&e);
+	open_plant(&p, leading_zero);
+	for (unsigned i = 0; i < 5; i++)
+		expect(&p, job_for(&t, 1, 4, 0), "good");
+	snprintf(want, sizeof(want), "warning: rtu:%s: zero bytes before answers: the bus seems to lack its bias "
+		 "resistors\n", p.bus->path);
+	assert_string_equal(close_ear(&e), want);
+	close_plant(&p);
+}
+
+/* A sensor that reports by itself: its frame comes while nobody asks, and again before the answer. */
+static void bytes_nobody_asked_for_are_passed_by(void **state)
+{
+	static const uint8_t asked[BUS_REQUEST] = { 9, 3, 0, 40, 0, 2 };
+	uint8_t frame[MB_RTU_MAX];
+	struct plant p;
+	struct told t;
+	int64_t quiet_us;
+	size_t n = bus_answer(frame, asked);
+
+	(void)state;
+	open_plant(&p, bus_right);
+	expect(&p, job_for(&t, 1, 1, 0), "good");
+	quiet_us = bus_say(p.bus, gw_now_us(), BUS_CHARACTER_US, frame, n) + 10 * MS;
+	while (gw_now_us() < quiet_us)
+		turn(&p);
+	expect(&p, job_for(&t, 1, 2, 100), "good");
+	/* in the middle of it a request becomes due */
+	bus_say(p.bus, gw_now_us(), BUS_CHARACTER_US, frame, n);
+	UNTIL(&p, p.bus->said);
+	expect(&p, job_for(&t, 1, 2, 300), "good");
+	assert_int_equal(mb_line_counts(p.line).opens, 1);
+	close_plant(&p);
+}
+
 static void a_broken_answer_is_known_before_the_deadline_and_asked_again(void **state)
 {
 	struct plant p;
@@ -485,11 +556,11 @@ static void port_bytes(void *arg, const uint8_t *bytes, size_t n)
 }
 
 /* What opening the port leads to: NULL when it opens, else why not. */
-static const char *outcome(const char *path, struct port_told *t)
+static const char *outcome_with(const struct mb_serial *serial, const char *path, struct port_told *t)
 {
 	static const struct mb_wire_events events = { port_up, port_down, port_bytes };
 	struct plant p = { 0 };
-	struct mb_url url = { .scheme = MB_RTU, .serial = mb_serial_default };
+	struct mb_url url = { .scheme = MB_RTU, .serial = *serial };
 	struct mb_wire *w;
 	struct gw_err err;
 
@@ -506,6 +577,11 @@ static const char *outcome(const char *path, struct port_told *t)
 	return t->downs ? t->why : NULL;
 }
 
+static const char *outcome(const char *path, struct port_told *t)
+{
+	return outcome_with(&mb_serial_default, path, t);
+}
+
 static void a_port_that_cannot_be_opened_says_what_to_do(void **state)
 {
 	struct port_told t;
@@ -520,6 +596,24 @@ static void a_port_that_cannot_be_opened_says_what_to_do(void **state)
 	assert_null(outcome(path, &t));
 	assert_int_equal(flock(far, LOCK_EX), 0);
 	assert_string_equal(outcome(path, &t), "the port is busy: another program uses it");
+	close(far);
+	close(fd);
+}
+
+/* As most USB adapters: the kernel cannot switch their transceiver. */
+static void a_port_without_rs485_mode_says_to_leave_it_out(void **state)
+{
+	struct mb_serial switched = mb_serial_default;
+	struct port_told t;
+	int fd, far;
+	char path[64];
+
+	(void)state;
+	switched.rs485.enabled = true;
+	assert_int_equal(openpty(&fd, &far, path, NULL, NULL), 0);
+	assert_string_equal(outcome_with(&switched, path, &t),
+			    "the port has no RS-485 mode of its own (Inappropriate ioctl for device): an adapter that "
+			    "switches by itself needs no 'rs485'");
 	close(far);
 	close(fd);
 }
@@ -572,6 +666,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_fault_of_the_bus_has_its_reason_and_the_line_recovers),
+		cmocka_unit_test(a_bus_without_bias_is_told_once),
+		cmocka_unit_test(bytes_nobody_asked_for_are_passed_by),
 		cmocka_unit_test(a_broken_answer_is_known_before_the_deadline_and_asked_again),
 		cmocka_unit_test(a_late_answer_is_never_the_value_of_another_address),
 		cmocka_unit_test(a_late_answer_to_a_retry_never_shifts_what_follows),
@@ -581,6 +677,7 @@ int main(void)
 		cmocka_unit_test(noise_without_end_leaves_room_for_an_answer),
 		cmocka_unit_test(a_request_is_that_of_the_standard),
 		cmocka_unit_test(a_port_that_cannot_be_opened_says_what_to_do),
+		cmocka_unit_test(a_port_without_rs485_mode_says_to_leave_it_out),
 		cmocka_unit_test(a_port_that_is_not_permitted_names_the_group),
 		cmocka_unit_test(a_port_that_is_unplugged_is_no_connection_and_no_busy_loop),
 	};

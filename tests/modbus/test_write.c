@@ -65,9 +65,18 @@ static void a_text_fills_up_with_nul(void **state)
 	swapped.byte_little = true;
 	assert_int_equal(mb_encode(&swapped, &v, out, &err), 0);
 	assert_memory_equal(out, "BA\0C\0\0", 6);
+	swapped = (struct mb_form){ .type = MB_STRING, .registers = 3, .characters = MB_LOW };
+	assert_int_equal(mb_encode(&swapped, &v, out, &err), 0);
+	assert_memory_equal(out, "\0A\0B\0C", 6);
+	swapped.characters = MB_HIGH;
+	v.length = 2;
+	assert_int_equal(mb_encode(&swapped, &v, out, &err), 0);
+	assert_memory_equal(out, "A\0B\0\0\0", 6);
 	v = (struct gw_value){ .kind = GW_TEXT, .text = "ABCDEFG", .length = 7 };
 	assert_int_equal(mb_encode(&f, &v, out, &err), -1);
 	assert_string_equal(err.msg, "the text has 7 bytes, 3 registers hold 6");
+	assert_int_equal(mb_encode(&swapped, &v, out, &err), -1);
+	assert_string_equal(err.msg, "the text has 7 bytes, 3 registers hold 3");
 }
 
 static void what_does_not_fit_is_refused(void **state)
