@@ -8,7 +8,7 @@
 
 #include "gatewayd/loop.h"
 #include "gatewayd/reading.h"
-#include "plugins/modbus/scan_private.h"
+#include "plugins/modbus/scan.h"
 
 enum {
 	UNITS = 248,
@@ -101,7 +101,7 @@ static size_t take_frame(struct sweep *w)
 		w->last = w->flying[i].unit;
 		w->latency_us = gw_now_us() - w->flying[i].sent_us;
 		if (is_somebody(&mine))
-			mb_scan_found(w->s, w->flying[i].unit, &mine);
+			mb_scan_found(w->s, 0, w->flying[i].unit, &mine);
 		w->flying[i] = w->flying[--w->nflying];
 		break;
 	}
@@ -242,7 +242,7 @@ static void sweep_serial(struct sweep *w)
 			f.exception = (uint8_t)exception;
 		}
 		if (reason == GW_GOOD || (exception >= 0 && is_somebody(&f)))
-			mb_scan_found(w->s, q.unit, &f);
+			mb_scan_found(w->s, 0, q.unit, &f);
 		w->s->noise |= reason == GW_CRC || reason == GW_PROTOCOL;
 	}
 }

@@ -152,9 +152,9 @@ def crc(data):
 
 
 class Scan(unittest.TestCase):
+    # every other setting: tests/modbus/test_scan.c, in simulated time
     def test_settings_and_units_of_a_serial_bus_are_found_within_a_minute(self):
-        for baud, parity, letter, units in ((19200, "even", "E", (3, 17, 200)), (115200, "odd", "O", (1,)),
-                                            (2400, "none", "N", (2, 5))):
+        for baud, parity, letter, units in ((19200, "even", "E", (3, 17, 200)), (9600, "odd", "O", (5,))):
             bus = Bus(baud, parity, units)
             begun = time.monotonic()
             code, out, err = modbus("scan", "rtu:" + bus.path)
