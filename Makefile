@@ -153,6 +153,10 @@ JOBS ?= $(shell nproc)
 bench: deps-bench
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@B=$(B) /usr/bin/python3 tests/bench/bench.py
+	@$(MAKE) --no-print-directory $(B)/bench_flash
+	@$(B)/bench_flash
+$(B)/bench_flash: $(B)/obj/tests/bench/bench_flash.o $(B)/libcore.a $(B)/libbase.a
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_core) $(LIBS_base)
 
 # the long forms: the fault campaign, 60 s for each seed
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10

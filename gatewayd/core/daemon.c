@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/text.h"
+#include "base/problem.h"
+#include "core/promise.h"
 #include "core/recover.h"
 #include "core/write.h"
 
@@ -75,6 +76,7 @@ static void on_second(void *arg)
 	if (d->phase != GW_PHASE_RUNNING)
 		return;
 	if (d->seconds % PROGRESS_EVERY_S == 0) {
+		gw_outlook_note(d);
 		notify_status(d);
 		for (size_t i = 0; i < d->nsinks; i++) {
 			gw_sink_tell_progress(d->sinks[i]);
@@ -237,6 +239,8 @@ void gw_recovered(struct gw_apply *a, const struct gw_err *err)
 		fail(d, err);
 		return;
 	}
+	d->now_us = gw_now_us();
+	gw_outlook_note(d);
 	gw_apply_go(a);
 	gw_apply_end(a);
 	d->phase = GW_PHASE_RUNNING;
@@ -262,6 +266,9 @@ static int open_all(struct gw_daemon *d, struct gw_err *err)
 
 	if (gw_store_open(&d->store, &store, d->loop, &d->info, aside, err) != 0)
 		return gw_err_ctx(err, "buffer");
+	d->last_commit = (struct gw_commit_result){ .readings = d->info.readings, .bytes = d->info.bytes,
+						    .oldest_ts_ms = d->info.oldest_ts_ms,
+						    .disk_free = UINT64_MAX };
 	if (*aside)
 		gw_log(GW_ERROR, "the buffer was damaged: it lies in %s now, a new one was begun", aside);
 	if (gw_ring_open(&d->ring, &ring, &d->ring_found, &why, err) != 0)
@@ -289,6 +296,7 @@ static void planned(void *arg, struct gw_plan *p)
 		return;
 	}
 	keep_settings(d, p->settings);
+	d->outlook.load = p->load;
 	if (open_all(d, &err) != 0)
 		fail(d, &err);
 	else
@@ -341,6 +349,7 @@ static void reload_registered(struct gw_apply *a, const struct gw_err *err)
 		gw_problem(&d->plan->settings->problems, NULL, "buffer", "%s", err->msg);
 	} else {
 		keep_settings(d, d->plan->settings);
+		d->outlook.load = d->plan->load;
 		gw_store_configure(d->store, (uint64_t)d->core.buffer.max_size, d->core.buffer.history_ms);
 		gw_apply_sinks(a);
 		gw_log(GW_INFO, "reloaded: %zu source%s and %zu sink%s new or changed", a->nsources,
@@ -524,7 +533,7 @@ int gw_daemon_check(const char *file)
 	struct gw_receiver *receiver = gw_receiver_new();
 	struct gw_plan *p = NULL;
 	struct gw_err err;
-	char horizon[32];
+	char line[GW_PROBLEM_LINE];
 	int code = GW_EXIT_OTHER;
 
 	gw_log_open("gatewayd", GW_WARNING);
@@ -537,11 +546,8 @@ int gw_daemon_check(const char *file)
 		goto out;
 	gw_settings_report(p->settings, stdout);
 	code = p->settings->problems.count ? GW_EXIT_CONFIG : GW_EXIT_OK;
-	if (code == GW_EXIT_OK && p->horizon_s)
-		printf("%s: OK, the buffer holds an outage of about %s\n", file,
-		       gw_show_duration(horizon, sizeof(horizon), p->horizon_s * 1000));
-	else if (code == GW_EXIT_OK)
-		printf("%s: OK\n", file);
+	if (code == GW_EXIT_OK)
+		printf("%s\n", gw_promise_line(line, sizeof(line), p->settings, &p->load));
 out:
 	if (code == GW_EXIT_OTHER)
 		gw_log_err(GW_ERROR, &err);

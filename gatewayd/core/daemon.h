@@ -19,6 +19,7 @@
 #include "core/deliver.h"
 #include "core/device.h"
 #include "core/memory.h"
+#include "core/outlook.h"
 #include "core/plan.h"
 #include "core/ring.h"
 #include "core/store.h"
@@ -137,6 +138,7 @@ struct gw_daemon {
 	unsigned walks;           /* under way; again.c's */
 	struct gw_watch *commit_timer;
 	struct gw_commit_result last_commit;
+	struct gw_outlook outlook;
 	char store_error[256];
 	bool evicting;
 	size_t give_up_bytes;  /* asked for last; 0: the commit before went well */
@@ -209,8 +211,5 @@ void gw_control_close(struct gw_daemon *d);
 void gw_control_reading(struct gw_daemon *d, const struct gw_device *dev, const struct gw_reading *r);
 void gw_control_second(struct gw_daemon *d); /* once a second: questions that took too long */
 void gw_control_answer(struct gw_daemon *d, struct gw_source *s, const struct gw_msg_answer *a);
-
-/* Seconds of outage that `bytes` hold, from the poll plan; 0: nothing is polled.  views.c */
-int64_t gw_horizon_s(uint64_t bytes, struct gw_device *const *devices, size_t n);
 
 #endif

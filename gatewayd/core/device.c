@@ -11,7 +11,7 @@
 #include "core/quantities.h"
 #include "core/units.h"
 
-enum { ROW_OVERHEAD = 32 }; /* bytes of a row in the store beside the reading itself, about */
+enum { A_TEXT = 64 }; /* bytes of a text in a reading: how long they are nobody has said */
 
 static const char *keep(struct gw_arena *a, const char *text)
 {
@@ -137,6 +137,7 @@ static void take_points(struct gw_device *d, const struct gw_device_keys *keys,
 			p->symbol = p->unit; /* a plugin's own */
 		if (p->interval_ms < d->interval_ms)
 			d->interval_ms = p->interval_ms;
+		d->ntexts += from->kind == GW_TEXT;
 	}
 	if (d->npoints == 0)
 		d->interval_ms = 1000;
@@ -308,8 +309,23 @@ uint64_t gw_device_rate(const struct gw_device *d)
 	return d->rate;
 }
 
-uint64_t gw_device_reading_bytes(const struct gw_device *d)
+struct gw_stream gw_device_stream(const struct gw_device *d)
 {
-	return sizeof(struct gw_reading) + gw_reading_tags_size(d->npoints) + 8 * (uint64_t)d->npoints +
-	       ROW_OVERHEAD;
+	size_t bytes = sizeof(struct gw_reading) + gw_reading_tags_size(d->npoints) + 8 * (size_t)d->npoints;
+
+	return (struct gw_stream){ .an_hour = d->rate, .bytes = (uint32_t)(bytes + d->ntexts * A_TEXT) };
+}
+
+struct gw_load gw_devices_load(struct gw_device *const *devices, size_t n)
+{
+	struct gw_stream *s = calloc(n + 1, sizeof(*s));
+	struct gw_load l;
+
+	assert(s);
+	for (size_t i = 0; i < n; i++)
+		if (devices[i])
+			s[i] = gw_device_stream(devices[i]);
+	l = gw_load_of(s, n);
+	free(s);
+	return l;
 }

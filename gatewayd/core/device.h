@@ -7,6 +7,7 @@
 #ifndef GW_CORE_DEVICE_H
 #define GW_CORE_DEVICE_H
 
+#include "core/capacity.h"
 #include "core/normalise.h"
 #include "core/plan.h"
 
@@ -28,7 +29,7 @@ struct gw_device {
 	struct gw_arena *arena;
 	const char *name, *title, *profile, *domain, *source;
 	struct gw_point *points;
-	unsigned npoints;
+	unsigned npoints, ntexts; /* of them texts */
 	int64_t interval_ms; /* shortest of its points */
 	uint64_t rate;       /* readings an hour, at most */
 	struct gw_normaliser *normaliser;
@@ -63,8 +64,10 @@ void gw_device_drop(struct gw_device *d); /* the same, or later when the store o
 void gw_device_keep_newest(struct gw_device *d, const struct gw_reading *r);
 /* A reading is live for so long after the answer (contract, Live). */
 int64_t gw_device_live_us(const struct gw_device *d);
-/* Readings an hour, for the size of a reservation; bytes of a full reading in the store, about. */
+/* Readings an hour, at most. */
 uint64_t gw_device_rate(const struct gw_device *d);
-uint64_t gw_device_reading_bytes(const struct gw_device *d);
+/* What it brings at most: each reading full, each text of 64 bytes. */
+struct gw_stream gw_device_stream(const struct gw_device *d);
+struct gw_load gw_devices_load(struct gw_device *const *devices, size_t n); /* NULLs are left out */
 
 #endif

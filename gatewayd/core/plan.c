@@ -3,6 +3,7 @@
  */
 #include "core/plan.h"
 #include "core/device.h"
+#include "core/promise.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -84,38 +85,42 @@ int gw_declare(struct gw_arena *a, struct gw_candidate *c, const struct gw_messa
 
 /* ---- the answers of the processes ---- */
 
-/* Can the buffer keep its promise? */
-static void check_keep(struct gw_plan *p)
+/* What the devices bring, and whether buffer and disk are up to it. */
+static void weigh(struct gw_plan *p)
 {
-	struct gw_settings *s = p->settings;
-	const struct gw_buffer_settings *b = &s->core.buffer;
-	char want[32], have[32];
+	struct gw_stream *streams;
+	struct gw_disk disk;
+	struct gw_err err;
+	size_t n = 0;
 
-	if (b->keep_ms == 0 || p->horizon_s == 0 || p->horizon_s >= b->keep_ms / 1000)
-		return;
-	gw_problem(&s->problems, NULL, "buffer.keep",
-		   "an outage of %s does not fit: with this poll plan max_size holds about %s",
-		   gw_show_duration(want, sizeof(want), b->keep_ms),
-		   gw_show_duration(have, sizeof(have), p->horizon_s * 1000));
+	for (size_t i = 0; i < p->ncandidates; i++)
+		n += p->candidates[i].ndevices;
+	streams = calloc(n + 1, sizeof(*streams));
+	assert(streams);
+	n = 0;
+	for (size_t i = 0; i < p->ncandidates; i++)
+		for (size_t k = 0; k < p->candidates[i].ndevices; k++)
+			streams[n++] = gw_device_stream(p->candidates[i].built[k]);
+	p->load = gw_load_of(streams, n);
+	free(streams);
+	if (gw_disk_look(p->settings->core.buffer.path, &disk, &err) == 0)
+		gw_promise_check(p->settings, &p->load, &disk);
+	else
+		gw_problem(&p->settings->problems, gw_settings_buffer_place(p->settings, "path"), "buffer.path",
+			   "%s", err.msg);
 }
 
 static void build(struct gw_plan *p)
 {
-	uint64_t an_hour = 0;
-
 	for (size_t i = 0; i < p->ncandidates; i++) {
 		struct gw_candidate *c = &p->candidates[i];
 
 		c->built = calloc(c->ndevices + 1, sizeof(struct gw_device *));
 		assert(c->built);
-		for (size_t n = 0; n < c->ndevices; n++) {
+		for (size_t n = 0; n < c->ndevices; n++)
 			c->built[n] = gw_device_new(&c->instance->source, c->instance->name, &c->devices[n]);
-			an_hour += gw_device_rate(c->built[n]) * gw_device_reading_bytes(c->built[n]);
-		}
 	}
-	if (an_hour)
-		p->horizon_s = (int64_t)((double)p->settings->core.buffer.max_size / (double)an_hour * 3600);
-	check_keep(p);
+	weigh(p);
 }
 
 static void told(struct gw_plan *p)

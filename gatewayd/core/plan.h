@@ -9,6 +9,7 @@
 #ifndef GW_CORE_PLAN_H
 #define GW_CORE_PLAN_H
 
+#include "core/capacity.h"
 #include "core/child.h"
 #include "core/settings.h"
 
@@ -48,7 +49,7 @@ struct gw_plan {
 	void *arg;
 	bool told;
 	size_t removed; /* found by a reload: sources and sinks that are not in it */
-	int64_t horizon_s; /* an outage that the buffer holds; 0: nothing is polled */
+	struct gw_load load; /* what all sources bring together; from `built` */
 };
 
 struct gw_plan_options {

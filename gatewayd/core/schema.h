@@ -10,9 +10,10 @@
 
 #include <sqlite3.h>
 
+#include "core/capacity.h" /* GW_BUFFER_PAGE */
 #include "gatewayd/error.h"
 
-enum { GW_BUFFER_ID = 0x47574246 /* "GWBF" */, GW_BUFFER_FORMAT = 2, GW_BUFFER_PAGE = 4096 };
+enum { GW_BUFFER_ID = 0x47574246 /* "GWBF" */, GW_BUFFER_FORMAT = 2 };
 
 /* Reads the header of the file itself; nothing is changed.  -1: a SQLite database that
  * is not a buffer, or a buffer of a later version.  0: anything else, damage included. */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/problem.h"
 #include "base/yaml.h"
 
 /* ---- problems ---- */
@@ -67,7 +68,7 @@ static int by_place(const void *a, const void *b)
 
 void gw_settings_each(const struct gw_settings *s, void (*fn)(void *arg, const char *line), void *arg)
 {
-	char line[2048];
+	char line[GW_PROBLEM_LINE];
 
 	if (s->nfound)
 		qsort(s->found, s->nfound, sizeof(*s->found), by_place);
@@ -76,15 +77,7 @@ void gw_settings_each(const struct gw_settings *s, void (*fn)(void *arg, const c
 
 		if (i && by_place(f, f - 1) == 0) /* of a profile that several devices have */
 			continue;
-
-		int n = f->at.line ? snprintf(line, sizeof(line), "%s:%u:%u: ", f->at.file, f->at.line,
-					      f->at.column)
-				   : snprintf(line, sizeof(line), "%s: ", f->at.file);
-
-		if (n < 0 || (size_t)n >= sizeof(line))
-			n = 0;
-		snprintf(line + n, sizeof(line) - (size_t)n, "%s%s%s", f->path, *f->path ? ": " : "",
-			 f->text);
+		gw_problem_line(line, sizeof(line), &f->at, f->path, f->text);
 		fn(arg, line);
 	}
 }
@@ -306,6 +299,7 @@ struct gw_settings *gw_settings_read(const char *file)
 		gw_problem(&s->problems, &root->place, "", "the file is not a map of keys");
 		return s;
 	}
+	s->root = root;
 	gw_config_load(a, &gw_root_table, root, "", &s->core, &s->problems);
 	if (gw_node_get(root, "gateway"))
 		s->located = gw_node_get(gw_node_get(root, "gateway"), "location") != NULL;
@@ -314,6 +308,14 @@ struct gw_settings *gw_settings_read(const char *file)
 	default_ring(s);
 	add_instances(s, root);
 	return s;
+}
+
+const struct gw_place *gw_settings_buffer_place(const struct gw_settings *s, const char *key)
+{
+	const struct gw_node *buffer = s->root ? gw_node_get(s->root, "buffer") : NULL;
+	const struct gw_node *value = buffer && buffer->kind == GW_NODE_MAP ? gw_node_get(buffer, key) : NULL;
+
+	return value ? &value->place : NULL;
 }
 
 void gw_settings_free(struct gw_settings *s)

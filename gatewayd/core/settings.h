@@ -35,6 +35,7 @@ struct gw_buffer_settings {
 	const char *path;
 	int64_t keep_ms; /* 0: no promise */
 	int64_t history_ms, max_size, sync_ms;
+	int64_t write_budget; /* bytes a day; 0: none */
 	int when_full;
 	struct gw_ring_settings ring;
 };
@@ -76,6 +77,7 @@ struct gw_instance {
 struct gw_settings {
 	struct gw_arena *arena;
 	const char *file;
+	const struct gw_node *root; /* NULL: could not be read */
 	struct gw_problems problems; /* sorted and printed by gw_settings_report() */
 	struct gw_core_settings core;
 	bool located; /* gateway.location is set */
@@ -105,6 +107,9 @@ unsigned gw_settings_check(struct gw_settings *s, struct gw_instance *i, const s
 void gw_settings_check_all(struct gw_settings *s);
 /* A problem a plugin reported; path is relative to the instance. */
 void gw_settings_problem(struct gw_settings *s, const struct gw_instance *i, const struct gw_msg_problem *p);
+
+/* Where buffer.KEY was given; NULL when it was not. */
+const struct gw_place *gw_settings_buffer_place(const struct gw_settings *s, const char *key);
 
 /* All problems and warnings, by place, one line each; warnings say so and do not count. */
 void gw_settings_report(const struct gw_settings *s, FILE *out);

@@ -70,6 +70,9 @@ static const struct gw_key buffer_keys[] = {
 	{ "sync", GW_T_DURATION, GW_RELOAD, "1s",
 	  "The most that a power cut may take; 0s syncs each commit.", NULL, NULL, 0, 1 * H, AT(sync_ms),
 	  NULL },
+	{ "write_budget", GW_T_SIZE, GW_RELOAD, NULL,
+	  "What may be written to the disk in a day while the sinks are connected; a configuration that needs more is refused.",
+	  "2GiB", NULL, 1 * MIB, 1024 * GIB, AT(write_budget), NULL },
 	{ "ring", GW_T_SECTION, 0, NULL, "What a killed process had not committed yet, in memory.", NULL,
 	  NULL, 0, 0, AT(ring), &ring_table },
 };

@@ -206,6 +206,7 @@ struct gw_commit_result {
 	const struct gw_err *err; /* NULL: committed; GW_EFULL: no room although history is gone */
 	uint64_t first_id, last_id; /* of the readings, in their order; 0 when none */
 	uint64_t readings, bytes, free_bytes; /* in the buffer now; bytes until max_size */
+	uint64_t disk_free; /* bytes that the file system has left for us; UINT64_MAX: it does not say */
 	uint64_t oldest_id;
 	int64_t oldest_ts_ms;
 	int64_t took_us;

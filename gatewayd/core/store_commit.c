@@ -175,6 +175,7 @@ static int measure(struct gw_db *d, struct gw_commit_work *w)
 
 	w->result.bytes = used * GW_BUFFER_PAGE;
 	w->result.free_bytes = used < ceiling ? (ceiling - used) * GW_BUFFER_PAGE : 0;
+	w->result.disk_free = gw_disk_free(d->path);
 	return rc == SQLITE_OK && used > ceiling && w->c.nreadings ? SQLITE_FULL : rc;
 }
 

@@ -95,7 +95,7 @@ int gw_put_aside(const char *path, char aside[512], struct gw_err *err)
 
 /* ---- the reserve ---- */
 
-static uint64_t room_on_disk(const char *path)
+uint64_t gw_disk_free(const char *path)
 {
 	struct statvfs s;
 	char folder[PATH_SIZE];
@@ -106,7 +106,7 @@ static uint64_t room_on_disk(const char *path)
 
 bool gw_disk_is_full(const char *path, uint64_t wanted)
 {
-	return room_on_disk(path) < wanted;
+	return gw_disk_free(path) < wanted;
 }
 
 static int64_t monotonic_ms(void)

@@ -34,9 +34,11 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 
 static void set_sizes(struct gw_db *d, uint64_t max_size)
 {
-	d->wal_room = smaller(4 * MIB, max_size / 4);
-	d->reserve_size = smaller(4 * MIB, max_size / 8) / GW_BUFFER_PAGE * GW_BUFFER_PAGE;
-	d->max_pages = (max_size - d->wal_room - d->reserve_size) / GW_BUFFER_PAGE;
+	struct gw_room room = gw_room_of(max_size);
+
+	d->wal_room = room.wal;
+	d->reserve_size = room.reserve;
+	d->max_pages = room.pages;
 }
 
 uint64_t gw_db_ceiling(const struct gw_db *d)

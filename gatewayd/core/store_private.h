@@ -153,6 +153,7 @@ int gw_lock_take(const char *path, int *fd, struct gw_err *err);
 int gw_put_aside(const char *path, char aside[512], struct gw_err *err);
 void gw_reserve_make(struct gw_db *d);
 bool gw_reserve_release(struct gw_db *d); /* false: there was none */
+uint64_t gw_disk_free(const char *path); /* bytes for us; UINT64_MAX: unknown */
 bool gw_disk_is_full(const char *path, uint64_t wanted);
 char *gw_path_with(char *buf, size_t size, const char *path, const char *suffix);
 

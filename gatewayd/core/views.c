@@ -240,30 +240,6 @@ json_t *gw_view_loss(const char *sink, const char *device, const struct gw_loss_
 
 /* ---- buffer, health, status ---- */
 
-int64_t gw_horizon_s(uint64_t bytes, struct gw_device *const *devices, size_t n)
-{
-	uint64_t an_hour = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (devices[i])
-			an_hour += gw_device_rate(devices[i]) * gw_device_reading_bytes(devices[i]);
-	return an_hour ? (int64_t)((double)bytes / (double)an_hour * 3600.0) : 0;
-}
-
-static uint64_t written_mib(void)
-{
-	uint64_t bytes = 0;
-	char line[128];
-	FILE *f = fopen("/proc/self/io", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "write_bytes: %lu", &bytes) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return bytes >> 20;
-}
-
 /* Readings that lie in windows, of the sink that has most. */
 static uint64_t thinned(const struct gw_daemon *d)
 {
@@ -280,33 +256,20 @@ static uint64_t thinned(const struct gw_daemon *d)
 
 static json_t *buffer(struct gw_daemon *d)
 {
-	uint64_t backlog_bytes = 0; /* what must stay; history gives way */
-	int64_t horizon;
-
-	for (size_t i = 0; i < d->nsinks; i++) {
-		struct gw_deliver_stats st = gw_deliver_stats(d->sinks[i]->deliver);
-		uint64_t share = d->last_commit.readings
-					 ? d->last_commit.bytes / d->last_commit.readings * st.backlog
-					 : 0;
-
-		if (share > backlog_bytes)
-			backlog_bytes = share;
-	}
-	horizon = gw_horizon_s((uint64_t)d->core.buffer.max_size > backlog_bytes
-				       ? (uint64_t)d->core.buffer.max_size - backlog_bytes
-				       : 0,
-			       d->devices, d->ndevices);
+	const struct gw_outlook *o = &d->outlook;
 	json_t *doc = json_pack("{s:I, s:I, s:I, s:I}", "readings", (json_int_t)d->last_commit.readings,
 				"bytes", (json_int_t)d->last_commit.bytes, "oldest_ts",
-				(json_int_t)d->last_commit.oldest_ts_ms, "horizon_s", (json_int_t)horizon);
+				(json_int_t)d->last_commit.oldest_ts_ms, "horizon_s", (json_int_t)o->horizon_s);
 
 	json_object_set_new(doc, "thinned", json_integer((json_int_t)thinned(d)));
-	for (size_t i = 0; i < d->nsinks; i++)
-		if (d->sinks[i]->state != GW_FAR_CONNECTED && horizon) {
-			json_object_set_new(doc, "exhausted_at", json_integer(gw_wall_ms() + horizon * 1000));
-			break;
-		}
+	if (o->exhausted_in_s)
+		json_object_set_new(doc, "exhausted_at", json_integer(gw_wall_ms() + o->exhausted_in_s * 1000));
 	return doc;
+}
+
+static json_int_t mib(uint64_t bytes)
+{
+	return (json_int_t)(bytes >> 20);
 }
 
 json_t *gw_view_buffer(struct gw_daemon *d)
@@ -319,11 +282,14 @@ json_t *gw_view_buffer(struct gw_daemon *d)
 			       "max_size", (json_int_t)b->max_size, "free",
 			       (json_int_t)d->last_commit.free_bytes, "history_ms", (json_int_t)b->history_ms,
 			       "sync_ms", (json_int_t)b->sync_ms, "disk_written_mib",
-			       (json_int_t)written_mib(), "ring", "path", b->ring.path, "size",
+			       mib(d->outlook.written), "ring", "path", b->ring.path, "size",
 			       (json_int_t)gw_ring_size(d->ring), "used",
 			       (json_int_t)(gw_ring_size(d->ring) - gw_ring_room(d->ring)),
 			       "last_commit_ms", real((double)d->last_commit.took_us / 1000.0), "error",
 			       d->store_error));
+	json_object_set_new(doc, "written_day_mib", json_integer(mib(d->outlook.written_day)));
+	if (b->write_budget)
+		json_object_set_new(doc, "write_budget_mib", json_integer(mib((uint64_t)b->write_budget)));
 	return doc;
 }
 
@@ -379,7 +345,7 @@ json_t *gw_view_health(struct gw_daemon *d)
 	return json_pack("{s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o}", "ts", (json_int_t)gw_wall_ms(), "uptime_s",
 			 (json_int_t)((gw_now_us() - d->started_us) / 1000000), "clock",
 			 d->clock_synced ? "synced" : "unsynced", "rss_kb", (json_int_t)rss_kb(),
-			 "disk_written_mib", (json_int_t)written_mib(), "buffer", buffer(d), "sources",
+			 "disk_written_mib", mib(d->outlook.written), "buffer", buffer(d), "sources",
 			 health_sources(d), "sinks", health_sinks(d));
 }
 

@@ -221,7 +221,7 @@ void ctl_show_buffer(const struct ctl *c, const json_t *data)
 		{ "outage", "room for {horizon_s:seconds}" },
 		{ "history", "{history_ms:age}" },
 		{ "sync", "{sync_ms:age}, the last commit took {last_commit_ms:age}" },
-		{ "written", "{disk_written_mib} MiB to disk" },
+		{ "written", "{disk_written_mib} MiB to disk, {written_day_mib} MiB in the last 24 hours" },
 		{ "ring", "{ring.used:size} of {ring.size:size} in {ring.path}" },
 		{ "error", "{error}" },
 	};

@@ -14,11 +14,14 @@
 static atomic_int hook_sync_ms;	   /* each sync takes so long */
 static atomic_int hook_fail_syncs;  /* so many of the next fail, after the bytes were written */
 static atomic_int hook_fail_writes; /* so many of the next fail */
+static atomic_int hook_no_syncs;    /* none is carried out: for tests that only count */
 static atomic_int hook_syncs;
+static atomic_ullong hook_pages; /* of 4 KiB dirtied, each once between two syncs when written in order */
 
 struct hook_file {
 	sqlite3_file base;
 	sqlite3_file *real; /* behind this struct */
+	sqlite3_int64 page; /* dirtied last; -1: none since the sync */
 };
 
 static sqlite3_vfs hook_vfs, *hook_real;
@@ -38,10 +41,19 @@ static int hook_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
 	return real_of(f)->pMethods->xRead(real_of(f), p, n, at);
 }
 
+static void hook_count(sqlite3_file *f, sqlite3_int64 from, sqlite3_int64 to)
+{
+	struct hook_file *h = (struct hook_file *)f;
+
+	atomic_fetch_add(&hook_pages, (unsigned long long)(to - from + (from != h->page)));
+	h->page = to;
+}
+
 static int hook_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
 	if (atomic_load(&hook_fail_writes) > 0 && atomic_fetch_sub(&hook_fail_writes, 1) > 0)
 		return SQLITE_IOERR_WRITE;
+	hook_count(f, at / 4096, (at + n - 1) / 4096);
 	return real_of(f)->pMethods->xWrite(real_of(f), p, n, at);
 }
 
@@ -53,8 +65,11 @@ static int hook_truncate(sqlite3_file *f, sqlite3_int64 n)
 static int hook_sync(sqlite3_file *f, int flags)
 {
 	atomic_fetch_add(&hook_syncs, 1);
+	((struct hook_file *)f)->page = -1;
 	if (atomic_load(&hook_sync_ms))
 		usleep((useconds_t)atomic_load(&hook_sync_ms) * 1000);
+	if (atomic_load(&hook_no_syncs))
+		return SQLITE_OK;
 	if (atomic_load(&hook_fail_syncs) > 0 && atomic_fetch_sub(&hook_fail_syncs, 1) > 0)
 		return SQLITE_IOERR_FSYNC;
 	return real_of(f)->pMethods->xSync(real_of(f), flags);
@@ -130,6 +145,7 @@ static int hook_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flag
 
 	(void)v;
 	h->real = (sqlite3_file *)(void *)(h + 1);
+	h->page = -1;
 	rc = hook_real->xOpen(hook_real, name, h->real, flags, out);
 	f->pMethods = h->real->pMethods ? &hook_methods : NULL;
 	return rc;

@@ -200,7 +200,7 @@ class Single(Case):
     def test_buffer_tells_size_and_room(self):
         data = {"path": "/var/lib/gatewayd/buffer.db", "readings": 10, "bytes": 4096, "max_size": 1048576,
                 "free": 1044480, "oldest_ts": None, "horizon_s": 3600, "history_ms": 86400000, "sync_ms": 1000,
-                "disk_written_mib": 12, "ring": {"path": "/run/gatewayd/ring", "size": 16777216, "used": 0},
+                "disk_written_mib": 12, "written_day_mib": 5, "ring": {"path": "/run/gatewayd/ring", "size": 16777216, "used": 0},
                 "last_commit_ms": 3, "error": None}
         self.assertEqual(self.answered(data, "buffer"), (0, (
             "file      /var/lib/gatewayd/buffer.db\n"
@@ -210,7 +210,7 @@ class Single(Case):
             "outage    room for 1h\n"
             "history   1d\n"
             "sync      1s, the last commit took 3ms\n"
-            "written   12 MiB to disk\n"
+            "written   12 MiB to disk, 5 MiB in the last 24 hours\n"
             "ring      0 B of 16.0 MiB in /run/gatewayd/ring\n")))
 
     def test_a_sound_buffer_verifies(self):

@@ -74,7 +74,7 @@ class Documents(unittest.TestCase):
     def test_the_sample_passes_its_check_as_it_stands(self):
         code, out = self.check("\n".join(self.lines()))
         self.assertEqual(code, 0, out)
-        self.assertRegex(out, r"^\S+/gatewayd.yaml: OK, the buffer holds an outage of about \d+d\n$")
+        self.assertRegex(out, r"^\S+/gatewayd.yaml: OK, the buffer holds an outage of about \d+d and writes about \S+ .iB a day\n$")
 
     def test_every_key_of_the_sample_may_lose_its_comment_sign(self):
         lines = self.lines()
