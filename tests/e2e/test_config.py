@@ -61,6 +61,27 @@ WRONG = [
     ("connection: ", "conection: ", 12, "sources.field: ", ["'conection'", "'connection'"]),
 ]
 
+DEVICE = "sources.field.devices.meter-1"
+POINT = DEVICE + ".points.voltage"
+LAST = "the value ends at address 65536; the last one is 65535"
+# (what is replaced, by what, line:column, the whole message; %s is the folder of the installed profiles)
+EXACT = [
+    ("address: 0,", "address: 65536,", "18:30", POINT + ".address: '65536' is outside 0 to 65535"),
+    ("address: 0,", "address: 65535,", "18:30", POINT + ".address: " + LAST),
+    ("address: 0,", "reference: 465536,", "18:32", POINT + ".reference: " + LAST),
+    ("address: 0, type: f32, unit: V", "address: 65500, type: string, length: 37", "18:30", POINT + ".address: " + LAST),
+    ("          mode:", "          voltage:", "19:11", POINT + ": is set twice, first at line 18"),
+    ("          mode:", "          Voltage:", "19:11", DEVICE + ".points.Voltage: 'Voltage' differs only in case from "
+     "'voltage' at FILE:18"),
+    ("      meter-1:", "      meter-1: {unit_id: 9}\n      meter-1:", "15:7", DEVICE + ": is set twice, first at line 14"),
+    ("unit: V", "unit: A, quantity: voltage_l1_n", "18:50", POINT + ".unit: 'A' does not convert to the unit of "
+     "quantity 'voltage_l1_n' (V)"),
+    ("unit: V", "unit: V, quantity: voltag_l1_n", "18:63", POINT + ".quantity: there is no quantity 'voltag_l1_n'; did "
+     "you mean 'voltage_l1_n'?"),
+    ("unit_id: 1", "unit_id: 1\n        profile: eastron-sdm63", "16:18", DEVICE + ".profile: there is no profile "
+     "'eastron-sdm63' in %s; did you mean 'eastron-sdm630' or 'eastron-sdm120'?"),
+]
+
 
 class Check(unittest.TestCase):
     @classmethod
@@ -97,6 +118,34 @@ class Check(unittest.TestCase):
                        and all(w in m[4] for w in words)]
                 self.assertTrue(hit, "want line %s, %s, %s; got:\n%s" % (line, key, words, out))
                 self.assertEqual(hit[0][1], path)
+
+    def test_what_people_get_wrong_is_told_word_for_word(self):
+        folder = os.path.join(ROOT, "conf/profiles")
+        for old, new, place, message in EXACT:
+            with self.subTest(new.strip()):
+                self.assertIn(old, self.good)
+                text = self.good.replace(old, new, 1) + "profiles: {path: %s}\n" % folder
+                path, code, out, err = self.check(text)
+                want = "FILE:%s: %s\n" % (place, message.replace("%s", folder))
+                self.assertEqual((code, out.replace(path, "FILE"), err), (1, want, ""))
+
+    def test_a_warning_of_a_plugin_is_shown_and_the_file_is_good(self):
+        """81 registers at 9600 baud take 195 ms: of 250 ms that leaves little, of 150 ms too little."""
+        line = "rtu:/dev/no-such-port"
+        text = re.sub(r"connection: .*", "connection: " + line, self.good)
+        for interval, code, at in (("250ms", 0, "connection: warning: line %s needs 0.195 s of every 0.25 s (78 %%): "
+                                    "little is left for retries and silent devices"),
+                                   ("150ms", 1, "connection: line %s needs 0.195 s of every 0.15 s (130 %%): poll more "
+                                    "rarely, read fewer points or raise the baud rate"), ("1s", 0, None)):
+            with self.subTest(interval):
+                path, got, out, err = self.check(text.replace("interval: 1s", "interval: " + interval)
+                                                 .replace("type: f32, unit: V", "type: string, length: 80")
+                                                 .replace("address: 2,", "address: 80,"))
+                said = [] if not at else ["FILE:12:17: sources.field." + at % line]
+                if not code:
+                    said.append("FILE: OK")
+                lines = [re.sub(r"OK, .*", "OK", o) for o in out.replace(path, "FILE").splitlines()]
+                self.assertEqual((got, lines, err), (code, said, ""))
 
     def test_all_mistakes_are_shown_in_one_run(self):
         text = self.good.replace("unit_id: 1", "unit_id: 256").replace("max_size: 64MiB", "max_size: 1KiB") \

@@ -1,5 +1,6 @@
 """Serial lines: RTU on a pseudo-terminal and RTU over TCP, against pymodbus."""
 
+import fcntl
 import os
 import sys
 import unittest
@@ -68,14 +69,25 @@ class Rtu(unittest.TestCase):
         w.start()
         self.check(w)
 
-    def test_a_port_that_is_missing_says_so_once(self):
-        w = self.world("rtu:/dev/no-such-port")
+    def not_connected(self, path, why):
+        """The devices have no connection, and the log says once what to do."""
+        w = self.world("rtu:" + path)
         w.start()
-        status = w.topic("m1", "status")
+        status, line = w.topic("m1", "status"), "rtu:%s: not connected: %s" % (path, why)
         wait_until(lambda: (w.subscriber.last(status) or {}).get("reason") == "no_connection", 10, "offline")
-        wait_until(lambda: "no such port" in w.daemon.text(), 5, "the log says why")
-        self.assertEqual(w.daemon.text().count("rtu:/dev/no-such-port: not connected: no such port: is the adapter "
-                                               "plugged in? /dev/serial/by-id lists those that are"), 1)
+        wait_until(lambda: line in w.daemon.text(), 5, "the log says why")
+        self.assertEqual(w.daemon.text().count(line), 1)
+
+    def test_a_port_that_is_missing_says_so_once(self):
+        self.not_connected("/dev/no-such-port", "no such port: is the adapter plugged in? /dev/serial/by-id lists "
+                                                "those that are")
+
+    def test_a_port_that_is_busy_says_so_once(self):
+        wire = Wire()
+        self.addCleanup(wire.close)
+        with open(wire.paths[0], "rb+", buffering=0) as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            self.not_connected(wire.paths[0], "the port is busy: another program uses it")
 
 
 if __name__ == "__main__":
