@@ -170,7 +170,7 @@ def chain():
     none16, signed = 0xffff, 0x8000
     common = text("Example", 16) + text("EX-1", 16) + text("", 8) + text("1.0", 8) + text("SN42", 16) + [1, 0]
     inverter = [100, 33, 34, 35, 0xffff, none16, none16, none16, 2301, 2302, 2303, 0xffff, 5000, 0, 5001, 0xfffe,
-                signed, signed, signed, signed, signed, signed] + words("I", 1234567) + [0] + [none16, signed] * 2 + \
+                signed, signed, signed, signed, 980, 0xffff] + words("I", 1234567) + [0] + [none16, signed] * 2 + \
                [signed, signed, 451, signed, signed, signed, 0xffff, 4, none16] + [0] * 4 + [0xffff] * 8
     inverter += [0xffff] * (50 - len(inverter))
     rating = [4, 100, 2] + [signed] * 23
@@ -181,10 +181,32 @@ def chain():
     meter = [signed] * 105
     meter[14], meter[15] = 4998, 0xfffe  # Hz and its scale factor
     meter[16], meter[20] = 0xfc18, 0     # W = -1000
+    meter[36:52], meter[53:69], meter[70:102] = [0] * 16, [0] * 16, [0] * 32  # accumulators at 0
+    meter[44:46], meter[52] = words("I", 123456), 1  # TotWhImp in 10 Wh
+    meter[103:105] = none16, none16      # Evt
     out = [0x5375, 0x6e53]
     for number, body in ((1, common), (103, inverter), (120, rating), (160, tracker), (203, meter)):
         out += [number, len(body)] + body
     return {40000 + i: v for i, v in enumerate(out + [0xffff, 0])}
+
+
+# All that the chain implements, in the units of its quantities (Wh to kWh, % to 1); the rest is left out.
+SUNSPEC = {
+    "common_mn": "Example", "common_md": "EX-1", "common_vr": "1.0", "common_sn": "SN42", "common_da": 1,
+    "inverter_a": 10, "inverter_apha": 3.3, "inverter_aphb": 3.4, "inverter_aphc": 3.5,
+    "inverter_phvpha": 230.1, "inverter_phvphb": 230.2, "inverter_phvphc": 230.3, "inverter_w": 5000,
+    "inverter_hz": 50.01, "inverter_pf": 0.98, "inverter_wh": 1234.567, "inverter_tmpcab": 45.1,
+    "inverter_st": "mppt", "inverter_evt1": 0, "inverter_evt2": 0,
+    "rating_dertyp": 4, "rating_wrtg": 10000,
+    "tracker_evt": 0, "tracker_n": 2, "tracker_tmsper": 0,
+    "tracker_id_1": 1, "tracker_idstr_1": "string 1", "tracker_dca_1": 8.5, "tracker_dcv_1": 600.1,
+    "tracker_dcw_1": 5100, "tracker_dcwh_1": 4242, "tracker_tms_1": 77, "tracker_tmp_1": 35,
+    "tracker_dcst_1": "mppt", "tracker_dcevt_1": 0,
+    "tracker_id_2": 2, "tracker_idstr_2": "string 2", "tracker_dca_2": 8.5, "tracker_dcv_2": 610.2,
+    "tracker_dcw_2": 5100, "tracker_dcwh_2": 4242, "tracker_tms_2": 77, "tracker_tmp_2": 35,
+    "tracker_dcst_2": "mppt", "tracker_dcevt_2": 0,
+    "meter_hz": 49.98, "meter_w": -1000, "meter_totwhexp": 0, "meter_totwhimp": 1234.56,
+}
 
 
 class Sunspec(Served):
@@ -209,11 +231,9 @@ class Sunspec(Served):
             w.start()
             found = wait_until(lambda: w.subscriber.all("sunspec-1/data"), what="a reading")
             reading = json.loads(found[0][1])
-            for point, value in (("inverter_phvpha", 230.1), ("inverter_w", 5000), ("inverter_hz", 50.01),
-                                 ("inverter_st", "mppt"), ("rating_wrtg", 10000), ("tracker_dcv_2", 610.2),
-                                 ("tracker_dca_1", 8.5), ("meter_hz", 49.98), ("meter_w", -1000),
-                                 ("common_mn", "Example")):
-                self.assertEqual(reading["values"].get(point), value, point)
+            values = {point: v for point, v in reading["values"].items() if not point.endswith("_sf")}
+            self.assertEqual(values, SUNSPEC)
+            self.assertEqual(reading.get("quality"), None)
 
     def test_what_is_not_sunspec_is_told(self):
         code, _, err = modbus("sunspec", self.serve({1: {0: 1}}))
