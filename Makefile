@@ -40,7 +40,7 @@ TEST_SOURCES := $(wildcard tests/base/test_*.c tests/core/test_*.c tests/modbus/
 TESTS := $(TEST_SOURCES:%.c=$(B)/%)
 
 .PHONY: all clean
-all: $(PROGRAMS) $(B)/plant
+all: $(PROGRAMS) $(B)/plant $(B)/clock_shim.so
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -60,6 +60,9 @@ $(B)/gatewayctl: $(call objects,$(wildcard gatewayd/ctl/*.c)) $(B)/libbase.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_ctl) $(LIBS_base)
 $(B)/plant: $(call objects,$(wildcard tests/plant/*.c))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
+$(B)/clock_shim.so: tests/e2e/clock_shim.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -shared -fPIC $(LDFLAGS) -o $@ $<
 
 # a plugin: plugins/NAME/*.c and the base library; its modules also as an archive for tests
 define plugin

@@ -67,7 +67,9 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	M(SINK_STATE, sink_state, 41, FROM_PLUGIN, "Connected or not, how much may be in flight, and why.") \
 	M(WINDOW, window, 42, FROM_CORE, "Readings that were thinned to a window of time (window.h).") \
 	M(AGAIN, again, 43, FROM_PLUGIN, "Send stored readings of a device once more: somebody at the far end asks.") \
-	M(AGAIN_DONE, again_done, 44, FROM_CORE, "What of that was found; it comes as `replay`.")
+	M(AGAIN_DONE, again_done, 44, FROM_CORE, "What of that was found; it comes as `replay`.") \
+	M(BOOT, boot, 45, FROM_CORE, "An earlier boot, before readings of it whose time is not trusted.")   \
+	M(CORRECTION, correction, 46, FROM_CORE, "The true time of readings that were made without trust in the clock.")
 
 /* F(type, name, "what it is") for each message */
 #define GW_FIELDS_hello(F)                                    \
@@ -241,7 +243,7 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 #define GW_FIELDS_acks(F) F(rest, block, "array of struct gw_ack")
 #define GW_FIELDS_sink_state(F)                                          \
 	F(u8, state, "0 connecting, 1 connected, 2 waiting to connect again") \
-	F(u16, window, "LIVE, REPLAY, LOSS and WINDOW messages that may be unacknowledged") \
+	F(u16, window, "LIVE, REPLAY, LOSS, WINDOW and CORRECTION messages that may be unacknowledged") \
 	F(u16, in_flight, "messages sent to the far end and not acknowledged") \
 	F(u64, refused, "messages the far end refused since the start")  \
 	F(u64, session, "number of the present session")                 \
@@ -259,6 +261,15 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	F(u64, readings, "how many were found")               \
 	F(u64, from, "the lowest number of them")             \
 	F(u64, to, "the highest")
+#define GW_FIELDS_boot(F)                             \
+	F(u32, number, "what readings of it have as `boot`") \
+	F(str, id, "boot identifier of the machine")
+#define GW_FIELDS_correction(F)                                             \
+	F(u64, id, "of the correction, to be acknowledged")                 \
+	F(str, boot, "boot identifier of the machine at that time")         \
+	F(i64, from_ms, "first moment it is for, CLOCK_BOOTTIME")           \
+	F(i64, to_ms, "last moment, CLOCK_BOOTTIME")                        \
+	F(i64, offset_ms, "UTC is CLOCK_BOOTTIME and so much")
 
 /* Entry of ACKS. */
 enum gw_ack_result {
@@ -267,13 +278,13 @@ enum gw_ack_result {
 	GW_ACK_TOO_LARGE, /* can never pass: to be declared lost */
 	GW_ACK_AGAIN,   /* not sent (connection lost): to be delivered again */
 };
-enum gw_ack_what { GW_ACK_READINGS, GW_ACK_LOSS, GW_ACK_WINDOW };
+enum gw_ack_what { GW_ACK_READINGS, GW_ACK_LOSS, GW_ACK_WINDOW, GW_ACK_CORRECTION };
 struct gw_ack {
 	uint16_t device;
 	uint8_t what;    /* enum gw_ack_what */
 	uint8_t result;  /* enum gw_ack_result */
 	uint32_t credit; /* link messages that are finished with this entry: 0 or more */
-	uint64_t from, to; /* seq, inclusive; of a loss or a window: its id, twice */
+	uint64_t from, to; /* seq, inclusive; of a loss, a window or a correction: its id, twice */
 };
 _Static_assert(sizeof(struct gw_ack) == 24, "part of the link protocol");
 

@@ -31,6 +31,28 @@ static const char *copy(struct gw_plugin *p, struct gw_str text)
 	return out;
 }
 
+static void know_boot(struct gw_plugin *p, uint32_t number, struct gw_str id)
+{
+	struct sink *s = p->side;
+
+	if (gw_sink_boot(p, number))
+		return;
+	s->boots = realloc(s->boots, (s->nboots + 1) * sizeof(*s->boots));
+	if (!s->boots)
+		abort();
+	s->boots[s->nboots++] = (struct boot){ number, copy(p, id) };
+}
+
+const char *gw_sink_boot(struct gw_plugin *p, uint32_t number)
+{
+	const struct sink *s = p->side;
+
+	for (size_t i = 0; i < s->nboots; i++)
+		if (s->boots[i].number == number)
+			return s->boots[i].id;
+	return NULL;
+}
+
 /* The plugin starts when it knows every device there is. */
 static int start_when_complete(struct gw_plugin *p)
 {
@@ -70,6 +92,7 @@ static int on_gateway(struct gw_plugin *p, const struct gw_message *m, struct gw
 		.boot_number = g->boot_number,
 	};
 	s->has_gateway = true;
+	know_boot(p, g->boot_number, g->boot);
 	if (s->started && s->def->gateway)
 		s->def->gateway(s->self, &s->gateway);
 	return start_when_complete(p);
@@ -83,6 +106,13 @@ static int layout_done(struct gw_plugin *p, struct gw_layout *l)
 	if (s->def->layout)
 		s->def->layout(s->self, l);
 	return start_when_complete(p);
+}
+
+static int on_boot(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	(void)err;
+	know_boot(p, m->boot.number, m->boot.id);
+	return 0;
 }
 
 static int on_layout(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
@@ -285,6 +315,27 @@ static int on_window(struct gw_plugin *p, const struct gw_message *m, struct gw_
 	return 0;
 }
 
+static int on_correction(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	struct sink *s = p->side;
+	const struct gw_msg_correction *c = &m->correction;
+	char boot[64];
+
+	if (!s->started)
+		return gw_err_set(err, GW_EPROTO, "a correction came before the layouts of all devices");
+	if (!s->def->correction) {
+		gw_sink_ack_correction(p, c->id, GW_DONE, 1);
+		return 0;
+	}
+	gw_escape(boot, sizeof(boot), c->boot.n ? c->boot.s : "", c->boot.n);
+	s->def->correction(s->self, &(struct gw_correction_news){ .id = c->id,
+								  .boot = boot,
+								  .from_ms = c->from_ms,
+								  .to_ms = c->to_ms,
+								  .offset_ms = c->offset_ms });
+	return 0;
+}
+
 static int on_progress(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
 {
 	struct sink *s = p->side;
@@ -341,6 +392,8 @@ static int message(struct gw_plugin *p, const struct gw_message *m, struct gw_er
 		[GW_MSG_REPLAY] = on_replay,
 		[GW_MSG_LOSS] = on_loss,
 		[GW_MSG_WINDOW] = on_window,
+		[GW_MSG_BOOT] = on_boot,
+		[GW_MSG_CORRECTION] = on_correction,
 		[GW_MSG_PROGRESS] = on_progress,
 		[GW_MSG_HEALTH] = on_health,
 		[GW_MSG_AGAIN_DONE] = on_again_done,
@@ -429,6 +482,7 @@ static void release(struct gw_plugin *p)
 	struct sink *s = p->side;
 
 	gw_layouts_free(s->layouts);
+	free(s->boots);
 	gw_acks_free(&s->acks);
 	free(s);
 }

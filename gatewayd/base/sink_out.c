@@ -85,6 +85,11 @@ void gw_sink_ack_window(struct gw_plugin *p, uint64_t id, enum gw_outcome o, uns
 	ack_id(p, GW_ACK_WINDOW, id, o, credit);
 }
 
+void gw_sink_ack_correction(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit)
+{
+	ack_id(p, GW_ACK_CORRECTION, id, o, credit);
+}
+
 static bool same_far(const struct far_end *a, const struct far_end *b)
 {
 	return a->state == b->state && a->window == b->window && a->session == b->session &&

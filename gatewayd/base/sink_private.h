@@ -29,6 +29,11 @@ struct sink {
 	bool has_gateway, started;
 	unsigned current; /* present layouts that came so far */
 	struct gw_layouts *layouts;
+	struct boot { /* of the gateway's machine */
+		uint32_t number;
+		const char *id;
+	} *boots;
+	size_t nboots;
 	struct gw_acks acks;
 	struct far_end far;
 	bool said; /* far was told once */

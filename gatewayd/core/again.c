@@ -1,6 +1,8 @@
 /* again.c - see again.h. */
 #include "core/again.h"
 
+#include "core/timekeeper.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -17,7 +19,7 @@ struct walk {
 
 static void take(struct walk *w, const struct gw_reading *r)
 {
-	int64_t at = w->o.by_time ? r->ts_ms : (int64_t)r->seq;
+	int64_t at = w->o.by_time ? gw_timekeeper_ts_ms(w->d, r) : (int64_t)r->seq;
 
 	if (r->device == w->device && at >= w->o.from && at <= w->o.to)
 		gw_ranges_add(&w->found, r->seq, r->seq);

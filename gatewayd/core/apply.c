@@ -5,6 +5,8 @@
  */
 #include "core/apply.h"
 
+#include "core/timekeeper.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -397,6 +399,8 @@ static void add_sink(struct gw_daemon *d, struct gw_sink *s)
 		if (d->devices[i])
 			gw_deliver_device(s->deliver, d->devices[i]->number, gw_device_live_us(d->devices[i]));
 	d->sinks[d->nsinks++] = s;
+	if (d->phase == GW_PHASE_RUNNING) /* else the disk is asked first what it has */
+		gw_timekeeper_new_sink(d, s);
 }
 
 void gw_apply_sinks(struct gw_apply *a)

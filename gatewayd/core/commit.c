@@ -2,7 +2,7 @@
  * commit.c - the group commit: what lies in the ring goes to the store each `sync` or 1,000
  * readings; what is committed leaves the ring.  What happens when the store is full is evict.c's.
  */
-#include "core/daemon.h"
+#include "core/timekeeper.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -209,6 +209,7 @@ static void failed(struct gw_daemon *d, const struct gw_err *err)
 	snprintf(d->store_error, sizeof(d->store_error), "%.250s", err->msg);
 	d->committing = 0;
 	gw_memory_committed(d->memory, false);
+	gw_timekeeper_committed(d, false);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_deliver_mark_all(d->sinks[i]->deliver);
 	for (size_t i = 0; i < d->ndevices; i++)
@@ -228,6 +229,7 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 		gw_log(GW_INFO, "buffer: works again");
 	d->store_error[0] = '\0';
 	gw_memory_committed(d->memory, true);
+	gw_timekeeper_committed(d, true);
 	d->last_commit = *r;
 	d->last_commit.err = NULL;
 	for (size_t i = 0; i < d->committing; i++) {
@@ -284,6 +286,7 @@ void gw_commit_now(struct gw_daemon *d)
 	}
 	gather_next(&b);
 	hold_back_next(&b);
+	gw_timekeeper_commit_begins(d);
 	states = gw_memory_gather(d->memory, &b.c.nstates);
 	b.c.states = states;
 	b.c.readings = b.readings;

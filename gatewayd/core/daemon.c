@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/timex.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "base/problem.h"
 #include "core/promise.h"
 #include "core/recover.h"
+#include "core/timekeeper.h"
 #include "core/write.h"
 
 enum {
@@ -27,15 +27,6 @@ enum {
 };
 
 /* ---- the beat ---- */
-
-static bool clock_synced(void)
-{
-	struct timex t = { 0 };
-
-	int state = adjtimex(&t); /* fails where it is forbidden: then nobody vouches for the clock */
-
-	return state >= 0 && state != TIME_ERROR && !(t.status & STA_UNSYNC);
-}
 
 static void send_health(struct gw_daemon *d)
 {
@@ -70,7 +61,7 @@ static void on_second(void *arg)
 
 	gw_timer_at(d->second, gw_now_us() + 1000000);
 	d->seconds++;
-	d->clock_synced = clock_synced();
+	gw_timekeeper_second(d);
 	gw_control_second(d);
 	gw_write_second(d);
 	if (d->phase != GW_PHASE_RUNNING)
@@ -271,6 +262,7 @@ static int open_all(struct gw_daemon *d, struct gw_err *err)
 						    .disk_free = UINT64_MAX };
 	if (*aside)
 		gw_log(GW_ERROR, "the buffer was damaged: it lies in %s now, a new one was begun", aside);
+	gw_timekeeper_begin(d);
 	if (gw_ring_open(&d->ring, &ring, &d->ring_found, &why, err) != 0)
 		return gw_err_ctx(err, "buffer.ring");
 	if (why)
@@ -447,7 +439,6 @@ static int begin(struct gw_daemon *d, struct gw_err *err)
 		return -1;
 	sd_event_set_watchdog(gw_loop_sd(d->loop), true);
 	d->started_us = d->epoch_us = d->now_us = gw_now_us();
-	d->clock_synced = clock_synced();
 	read_boot(d->boot, sizeof(d->boot));
 	gw_timer_at(d->second, d->started_us + 1000000);
 	return 0;
@@ -485,6 +476,8 @@ static void end(struct gw_daemon *d)
 	gw_evict_free(d);
 	free(d->pending);
 	free(d->changed_losses);
+	free(d->boots);
+	gw_clock_free(d->clock);
 	gw_memory_free(d->memory);
 	gw_receiver_free(d->receiver);
 	gw_loop_free(d->loop);

@@ -7,6 +7,7 @@
  *	evict.c    what gives way when the buffer is full: thinned to windows, or given up
  *	apply.c    from a plan to a running gateway, at start and at a reload
  *	state.c    the memory of plugins, between their links, memory.c and the commit
+ *	timekeeper.c  may the clock be believed; times of readings, in and out
  *	write.c    writing a point, for whoever asks
  *	again.c    stored readings once more, for whoever asks
  *	control.c  the control socket; views.c the documents it and `health` show
@@ -54,6 +55,7 @@ struct gw_sink {
 	uint64_t session;
 	uint8_t *told; /* by layout number: the sink knows it */
 	size_t told_n;
+	uint32_t boot_told; /* earlier boot named last to this process */
 	uint64_t *progress; /* by device number: complete_to last published */
 	size_t progress_n;
 	struct gw_watch *timer; /* when the pump asked to be called again */
@@ -83,8 +85,14 @@ struct gw_pending { /* a reading in the ring that is not committed */
 	uint64_t position;
 };
 
+struct gw_boot { /* of this machine */
+	uint32_t number;
+	char id[40];
+};
+
 struct gw_control;
 struct gw_writes;
+struct gw_clock;
 
 struct gw_daemon {
 	struct gw_loop *loop;
@@ -99,7 +107,13 @@ struct gw_daemon {
 	enum { GW_PHASE_STARTING, GW_PHASE_RUNNING, GW_PHASE_STOPPING } phase;
 	int64_t started_us, epoch_us;
 	int64_t now_us; /* of this turn */
-	bool clock_synced;
+
+	/* timekeeper.c */
+	struct gw_clock *clock; /* NULL before the buffer is open */
+	struct gw_boot *boots;
+	size_t nboots, boots_capacity;
+	bool clock_vouched;
+	int64_t clock_asked_us, clock_offset_us; /* as last seen */
 
 	bool swept, sinks_told, last_commit_asked;
 	struct gw_plan *plan, *stale_plan; /* being checked or applied; refused and to be freed */
@@ -155,6 +169,7 @@ struct gw_daemon {
 	int64_t seconds;
 	struct gw_control *control;
 	_Alignas(8) unsigned char scratch[GW_MESSAGE_MAX];
+	_Alignas(8) unsigned char stamped[GW_MESSAGE_MAX]; /* readings with their true time, on their way out */
 };
 
 void *gw_grow(void *items, size_t *have, size_t want, size_t size); /* zeroed room; aborts */

@@ -42,6 +42,7 @@ void gw_deliver_free(struct gw_deliver *d)
 		gw_ranges_free(&d->devices[i].flight);
 		gw_ranges_free(&d->devices[i].again);
 		gw_ranges_free(&d->devices[i].thinned);
+		gw_ranges_free(&d->devices[i].told);
 	}
 	free(d->devices);
 	gw_window_free(d);
@@ -324,6 +325,8 @@ void gw_deliver_ack(struct gw_deliver *d, const struct gw_ack *ack, int64_t now_
 		gw_loss_ack(d, ack);
 	else if (ack->what == GW_ACK_WINDOW)
 		gw_window_ack(d, ack);
+	else if (ack->what == GW_ACK_CORRECTION)
+		gw_correction_ack(d, ack);
 	else if (ack->device < d->ndevices && ack->from <= ack->to)
 		ack_readings(d, ack);
 }
@@ -340,6 +343,7 @@ void gw_deliver_disconnected(struct gw_deliver *d)
 	}
 	gw_loss_disconnected(d);
 	gw_window_disconnected(d);
+	gw_correction_disconnected(d);
 	gw_deliver_drop_rows(d);
 	gw_deliver_rewind(d);
 }

@@ -23,6 +23,8 @@
 #include "core/store.h"
 #include "gatewayd/reading.h"
 
+enum { GW_REPLAY_MAX = 100 }; /* readings of a group (contract, section 4) */
+
 struct gw_deliver;
 
 struct gw_deliver_ops {
@@ -31,6 +33,7 @@ struct gw_deliver_ops {
 	int (*replay)(void *arg, const struct gw_reading *const *r, size_t n);
 	int (*loss)(void *arg, const struct gw_loss_row *row);
 	int (*window)(void *arg, const struct gw_window_row *row);
+	int (*correction)(void *arg, uint64_t id); /* also -1: it is forgotten, the next one */
 	/* Ask the store; the answer comes as gw_deliver_rows(). */
 	void (*fetch)(void *arg, uint64_t from_id, size_t max_rows, size_t max_bytes);
 	/* The same with gw_deliver_windows(). */
@@ -42,6 +45,8 @@ struct gw_deliver_ops {
 	/* The record is new or changed: to be kept with the next commit. */
 	void (*loss_changed)(void *arg, const struct gw_loss_row *row);
 	uint64_t (*loss_id)(void *arg); /* a fresh id */
+	/* Corrections up to this one are acknowledged: to be kept with the next commit. */
+	void (*corrected)(void *arg, uint64_t id);
 	/* The newest reading of the device made by this process, NULL: none; borrowed for the call. */
 	const struct gw_reading *(*newest)(void *arg, uint16_t device);
 };
@@ -109,6 +114,17 @@ uint64_t gw_deliver_give_up_window(struct gw_deliver *d, const struct gw_window_
  * Numbers that wait in a window stay there.
  * Those that a walk through the store does not find are not waited for. */
 uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
+
+/* --- readings without a trusted time (core/clock.h) --- */
+/* They go out, or went out, with a time that is not trusted: from now on never with another. */
+void gw_deliver_told(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
+bool gw_deliver_was_told(const struct gw_deliver *d, uint16_t device, uint64_t seq);
+/* A commit begins: as gw_deliver_changed(), for what was told. */
+void gw_deliver_told_changed(struct gw_deliver *d,
+			     void (*fn)(void *arg, uint16_t device, const struct gw_ranges *told), void *arg);
+/* Corrections are numbered from 1 and go in order, one at a time. */
+void gw_deliver_corrected(struct gw_deliver *d, uint64_t done);   /* at start: up to here acknowledged */
+void gw_deliver_corrections(struct gw_deliver *d, uint64_t upto); /* so many there are, kept on disk */
 
 /* --- looks --- */
 const struct gw_ranges *gw_deliver_due_of(const struct gw_deliver *d, uint16_t device); /* NULL: none */

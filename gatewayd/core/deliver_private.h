@@ -1,6 +1,6 @@
 /*
- * deliver_private.h - shared by deliver.c (the books), deliver_loss.c (what was given up) and
- * deliver_send.c (the choice).
+ * deliver_private.h - shared by deliver.c (the books), deliver_loss.c (what was given up),
+ * deliver_clock.c (what went out without a trusted time) and deliver_send.c (the choice).
  */
 #ifndef GW_CORE_DELIVER_PRIVATE_H
 #define GW_CORE_DELIVER_PRIVATE_H
@@ -13,11 +13,13 @@ struct outgoing { /* one device */
 	struct gw_ranges due, flight;
 	struct gw_ranges thinned; /* in windows that the far end has not acknowledged */
 	struct gw_ranges again; /* asked for once more: may be gone from the store */
+	struct gw_ranges told;  /* went out without a trusted time */
 	uint64_t last_sent; /* highest number ever handed to the sink by this process */
 	int64_t live_us;
 	bool parked;  /* the far end refuses its topic */
 	bool changed; /* `due` differs from what the store knows */
 	bool used;    /* ever had something due */
+	bool told_changed;
 	bool first;   /* since the connection its newest reading was not looked at: that goes first */
 };
 
@@ -71,6 +73,10 @@ struct gw_deliver {
 	struct outgoing_loss *losses;
 	size_t nlosses, losses_capacity;
 
+	uint64_t corrections_done, corrections_upto; /* acknowledged; there are */
+	bool correction_in_flight;
+	bool correction_refused; /* not tried again before the next connection */
+
 	/* backlog: rows of one fetch, chained by device */
 	struct gw_rows *rows;
 	uint32_t *chain;   /* rows->n entries: next row of the same device, or NO_ROW */
@@ -121,5 +127,9 @@ uint64_t gw_window_open_from(const struct gw_deliver *d, uint16_t device);
 /* deliver_send.c: one more of the replay rate */
 bool gw_deliver_may_send_one(const struct gw_deliver *d);
 void gw_deliver_sent_one(struct gw_deliver *d);
+/* deliver_clock.c */
+bool gw_correction_pump(struct gw_deliver *d); /* false: no credit, or the link is full */
+void gw_correction_ack(struct gw_deliver *d, const struct gw_ack *ack);
+void gw_correction_disconnected(struct gw_deliver *d);
 
 #endif

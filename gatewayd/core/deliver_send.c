@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum {
-	GROUP_READINGS = 100,     /* a replay array (contract, section 4) */
 	GROUP_BYTES = 60 * 1024,  /* one link message with some room */
 	FETCH_ROWS = 2000,
 	FETCH_BYTES = 1024 * 1024,
@@ -277,9 +276,9 @@ static size_t gather(struct gw_deliver *d, uint32_t i, size_t most, const struct
 
 static size_t most_now(const struct gw_deliver *d)
 {
-	size_t most = GROUP_READINGS;
+	size_t most = GW_REPLAY_MAX;
 
-	if (d->o.replay_rate > 0 && d->tokens_milli / 1000 < GROUP_READINGS)
+	if (d->o.replay_rate > 0 && d->tokens_milli / 1000 < GW_REPLAY_MAX)
 		most = (size_t)(d->tokens_milli / 1000);
 	return most;
 }
@@ -305,8 +304,8 @@ void gw_deliver_sent_one(struct gw_deliver *d)
 /* false: stop for now (credit, rate or the link) */
 static bool pump_rows(struct gw_deliver *d)
 {
-	const struct gw_reading *group[GROUP_READINGS];
-	uint32_t rows[GROUP_READINGS];
+	const struct gw_reading *group[GW_REPLAY_MAX];
+	uint32_t rows[GW_REPLAY_MAX];
 
 	while (d->first < d->rows->n) {
 		size_t most = most_now(d), n;
@@ -359,7 +358,7 @@ int64_t gw_deliver_pump(struct gw_deliver *d, int64_t now_us)
 		return -1;
 	if (d->o.replay_rate > 0)
 		fill_tokens(d, now_us);
-	if (!pump_first(d, now_us) || !pump_live(d, now_us) || !gw_loss_pump(d))
+	if (!pump_first(d, now_us) || !pump_live(d, now_us) || !gw_loss_pump(d) || !gw_correction_pump(d))
 		return -1;
 	if (!gw_window_pump(d))
 		return d->o.replay_rate > 0 && most_now(d) == 0 ? 20000 : -1;

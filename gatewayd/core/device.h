@@ -47,7 +47,8 @@ struct gw_device {
 	/* what is known of it now */
 	enum gw_device_state state;
 	char reason[24]; /* why not online */
-	int64_t since_ms, last_ts_ms, last_mono_ms;
+	int64_t since_ms, since_mono_ms, last_ts_ms, last_mono_ms;
+	bool since_unsynced; /* since_ms is as good as the clock was */
 	uint64_t requests, overruns, dropped;
 	uint32_t load_permille;
 	bool full;                 /* the next reading ignores deadbands */

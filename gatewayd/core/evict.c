@@ -8,7 +8,7 @@
  * or losses reach the disk together.  Before it nothing has changed there: a kill in between
  * leaves the readings as they were.
  */
-#include "core/daemon.h"
+#include "core/timekeeper.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -75,9 +75,9 @@ static uint64_t give_up_rows(struct gw_daemon *d, const struct gw_rows *rows)
 			s->to = 0;
 		}
 		if (!s->to)
-			*s = (struct span){ .from = r->seq, .ts_from_ms = r->ts_ms };
+			*s = (struct span){ .from = r->seq, .ts_from_ms = gw_timekeeper_ts_ms(d, r) };
 		s->to = r->seq;
-		s->ts_to_ms = r->ts_ms;
+		s->ts_to_ms = gw_timekeeper_ts_ms(d, r);
 	}
 	for (unsigned device = 0; device < DEVICES; device++)
 		if (spans[device].to)

@@ -2,11 +2,10 @@
  * intake.c - readings from sources: checked, normalised in place, numbered, laid into the ring,
  * handed to every sink.  This is the path of a reading: nothing here allocates or blocks.
  */
+#include "core/timekeeper.h"
 #include "core/write.h"
 
 #include <string.h>
-
-#define TS_END_MS (INT64_C(1) << 53) /* JSON readers round beyond */
 
 /* ---- device state ---- */
 
@@ -27,6 +26,8 @@ void gw_device_state_is(struct gw_daemon *d, struct gw_device *dev, enum gw_devi
 		       state == GW_STATE_OFFLINE ? reason : "");
 	dev->state = state;
 	dev->since_ms = ts_ms;
+	dev->since_mono_ms = gw_now_us() / 1000 - (gw_wall_ms() - ts_ms);
+	dev->since_unsynced = !gw_timekeeper_trusts(d);
 	snprintf(dev->reason, sizeof(dev->reason), "%s", reason);
 	for (size_t i = 0; i < d->nsinks && installed(d, dev); i++)
 		gw_sink_tell_state(d->sinks[i], dev);
@@ -126,13 +127,13 @@ static int on_reading(struct gw_source *s, struct gw_str block, struct gw_err *e
 		return gw_err_set(err, GW_EPROTO, "a reading of an unknown device");
 	dev = s->devices[r->device];
 	bad = gw_reading_check(r, block.n, dev->npoints);
-	if (!bad && (r->mono_ms < 0 || r->mono_ms > gw_now_us() / 1000 || r->ts_ms < 0 || r->ts_ms >= TS_END_MS))
+	if (!bad && (r->mono_ms < 0 || r->mono_ms > gw_now_us() / 1000))
 		bad = "its time is not possible";
 	if (bad)
 		return gw_err_set(err, GW_EPROTO, "a reading of '%s': %s", dev->name, bad);
+	gw_timekeeper_stamp(d, r);
 	dev->last_ts_ms = r->ts_ms;
 	dev->last_mono_ms = r->mono_ms;
-	r->flags = d->clock_synced ? 0 : GW_READING_UNSYNCED;
 	switch (gw_normalise(dev->normaliser, r, dev->full)) {
 	case GW_LIES:
 		return gw_err_set(err, GW_EPROTO, "a reading of '%s' has another kind of value than declared",

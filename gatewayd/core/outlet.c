@@ -3,6 +3,7 @@
  * and their acknowledgements.  What goes when is deliver.h's affair.
  */
 #include "core/again.h"
+#include "core/timekeeper.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,17 +64,20 @@ static int send_live(void *arg, const struct gw_reading *r)
 
 	if (!knows(s, r->layout))
 		gw_sink_tell_layout(s, r->layout);
+	gw_timekeeper_send(s, &r, 1, &r);
 	return gw_child_sendv(s->child, GW_MSG_LIVE, &r, 1);
 }
 
 static int send_replay(void *arg, const struct gw_reading *const *r, size_t n)
 {
 	struct gw_sink *s = arg;
+	const struct gw_reading *out[GW_REPLAY_MAX];
 
 	for (size_t i = 0; i < n; i++)
 		if (!knows(s, r[i]->layout))
 			gw_sink_tell_layout(s, r[i]->layout);
-	return gw_child_sendv(s->child, GW_MSG_REPLAY, r, n);
+	gw_timekeeper_send(s, r, n, out);
+	return gw_child_sendv(s->child, GW_MSG_REPLAY, out, n);
 }
 
 static int send_loss(void *arg, const struct gw_loss_row *row)
@@ -133,6 +137,16 @@ static void window_gone(void *arg, uint64_t id)
 	gw_evict_window_gone(((struct gw_sink *)arg)->daemon, id);
 }
 
+static int send_correction(void *arg, uint64_t id)
+{
+	return gw_timekeeper_correction(arg, id);
+}
+
+static void corrected(void *arg, uint64_t id)
+{
+	gw_timekeeper_corrected(arg, id);
+}
+
 static void got_rows(void *arg, struct gw_rows *rows, const struct gw_err *err)
 {
 	struct gw_sink *s = arg;
@@ -156,7 +170,7 @@ static void got_oldest(void *arg, struct gw_rows *rows, const struct gw_err *err
 	if (!rows)
 		return;
 	if (rows->n)
-		s->oldest_ts_ms = rows->readings[0]->ts_ms;
+		s->oldest_ts_ms = gw_timekeeper_ts_ms(s->daemon, rows->readings[0]);
 	gw_rows_free(rows);
 }
 
@@ -217,6 +231,7 @@ const struct gw_deliver_ops gw_outlet_ops = {
 	.live = send_live, .replay = send_replay, .loss = send_loss, .window = send_window, .fetch = fetch,
 	.fetch_windows = fetch_windows, .window_gone = window_gone, .settled = settled,
 	.loss_changed = loss_changed, .loss_id = loss_id, .newest = newest,
+	.correction = send_correction, .corrected = corrected,
 };
 
 static void on_pump_timer(void *arg)
@@ -342,6 +357,7 @@ static void introduce(struct gw_sink *s)
 	struct gw_daemon *d = s->daemon;
 
 	tell_gateway(s);
+	s->boot_told = 0;
 	if (s->told)
 		memset(s->told, 0, s->told_n);
 	if (s->progress)
@@ -365,7 +381,7 @@ static int on_acks(struct gw_sink *s, struct gw_str block, struct gw_err *err)
 		return gw_err_set(err, GW_EPROTO, "acknowledgements of %u bytes", block.n);
 	for (uint32_t at = 0; at < block.n; at += sizeof(ack)) {
 		memcpy(&ack, block.s + at, sizeof(ack));
-		if (ack.result > GW_ACK_AGAIN || ack.what > GW_ACK_WINDOW)
+		if (ack.result > GW_ACK_AGAIN || ack.what > GW_ACK_CORRECTION)
 			return gw_err_set(err, GW_EPROTO, "an acknowledgement of an unknown kind");
 		gw_deliver_ack(s->deliver, &ack, now_us);
 	}

@@ -7,6 +7,8 @@
  */
 #include "core/recover.h"
 
+#include "core/timekeeper.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +20,17 @@ static struct gw_sink *sink_numbered(struct gw_daemon *d, uint16_t number)
 		if (d->sinks[i]->number == number)
 			return d->sinks[i];
 	return NULL;
+}
+
+static void on_boot(void *arg, uint32_t number, const char *id)
+{
+	struct gw_daemon *d = ((struct gw_apply *)arg)->d;
+	struct gw_boot *b;
+
+	d->boots = gw_grow(d->boots, &d->boots_capacity, d->nboots + 1, sizeof(*d->boots));
+	b = &d->boots[d->nboots++];
+	b->number = number;
+	snprintf(b->id, sizeof(b->id), "%s", id);
 }
 
 static void on_device(void *arg, uint16_t device, const char *name, uint64_t first_seq, uint64_t next_seq)
@@ -134,6 +147,14 @@ static void ring_ack(struct gw_apply *a, const struct gw_ring_ack *ack)
 		gw_deliver_settle(s->deliver, ack->device, ack->from, ack->to);
 }
 
+static void ring_told(struct gw_apply *a, const struct gw_ring_ack *told)
+{
+	struct gw_sink *s = sink_numbered(a->d, told->sink);
+
+	if (s)
+		gw_deliver_told(s->deliver, told->device, told->from, told->to);
+}
+
 static void walk_ring(struct gw_apply *a)
 {
 	struct gw_daemon *d = a->d;
@@ -148,6 +169,8 @@ static void walk_ring(struct gw_apply *a)
 			ring_reading(a, r, position);
 		else if (kind == GW_RING_ACK)
 			ring_ack(a, &ack);
+		else if (kind == GW_RING_TOLD)
+			ring_told(a, &ack);
 		position = at;
 	}
 	if (damaged)
@@ -187,6 +210,7 @@ static void visited(void *arg, const struct gw_err *err)
 		gw_recovered(a, err);
 		return;
 	}
+	gw_timekeeper_restore(a->d);
 	if (a->d->ring_found)
 		walk_ring(a);
 	for (size_t i = 0; i < a->nsources; i++)
@@ -199,7 +223,7 @@ void gw_recover(struct gw_apply *a)
 {
 	a->d->next_loss_id = 1;
 	gw_store_visit(a->d->store, &(struct gw_store_visitor){
-					    .arg = a, .device = on_device, .layout = on_layout,
+					    .arg = a, .boot = on_boot, .device = on_device, .layout = on_layout,
 					    .due = on_due, .loss = on_loss, .thinned = on_thinned,
 					    .state = on_state, .done = visited });
 }

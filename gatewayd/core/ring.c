@@ -231,7 +231,7 @@ static bool shape_ok(const struct gw_ring *r, uint64_t at, const struct record *
 		return false;
 	if (rec->size > gw_ring_head(r) - at || rec->size > r->size - at % r->size)
 		return false;
-	if (rec->kind == GW_RING_ACK)
+	if (rec->kind == GW_RING_ACK || rec->kind == GW_RING_TOLD)
 		return rec->size == sizeof(*rec) + sizeof(struct gw_ring_ack);
 	return rec->kind == GW_RING_READING || rec->kind == GW_RING_SKIP;
 }
@@ -259,12 +259,13 @@ bool gw_ring_next(struct gw_ring *r, uint64_t *at, enum gw_ring_kind *kind, cons
 			break;
 	}
 	*kind = (enum gw_ring_kind)rec->kind;
-	if (*kind == GW_RING_ACK)
-		memcpy(ack, rec + 1, sizeof(*ack));
-	else
+	if (*kind == GW_RING_READING) {
 		*reading = (const struct gw_reading *)(const void *)(rec + 1);
-	*damaged = *kind == GW_RING_ACK ? ack->from > ack->to :
-					  !reading_ok(*reading, rec->size - sizeof(*rec));
+		*damaged = !reading_ok(*reading, rec->size - sizeof(*rec));
+	} else {
+		memcpy(ack, rec + 1, sizeof(*ack));
+		*damaged = ack->from > ack->to;
+	}
 	if (!*damaged)
 		*at += rec->size;
 	return !*damaged;
@@ -300,6 +301,13 @@ bool gw_ring_append_ack(struct gw_ring *r, const struct gw_ring_ack *ack)
 	uint64_t at;
 
 	return append(r, GW_RING_ACK, ack, sizeof(*ack), &at) != NULL;
+}
+
+bool gw_ring_append_told(struct gw_ring *r, const struct gw_ring_ack *told)
+{
+	uint64_t at;
+
+	return append(r, GW_RING_TOLD, told, sizeof(*told), &at) != NULL;
 }
 
 uint64_t gw_ring_tail(const struct gw_ring *r)

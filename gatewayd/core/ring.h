@@ -22,10 +22,11 @@
 
 struct gw_ring;
 
-enum gw_ring_kind { GW_RING_READING = 1, GW_RING_ACK = 2, GW_RING_SKIP = 3 };
+enum gw_ring_kind { GW_RING_READING = 1, GW_RING_ACK = 2, GW_RING_SKIP = 3, GW_RING_TOLD = 4 };
 
 /* A sink's acknowledgement, or that a range was declared lost: no longer due.  Of sink 0: only
  * that these numbers were given. */
+/* Or GW_RING_TOLD: it was told these readings without a trusted time. */
 struct gw_ring_ack {
 	uint16_t sink, device; /* the store's numbers */
 	uint32_t lost;         /* 1: given up, 0: acknowledged */
@@ -53,7 +54,7 @@ void gw_ring_close(struct gw_ring *r, bool unlink);
 
 /* Walk from the tail: *at starts at gw_ring_tail().  Returns false at the head or at
  * a record that is damaged (the walk ends there; *damaged).  For a reading *reading points into the
- * ring (checked with gw_reading_check and its CRC); for an ack *ack is filled. */
+ * ring (checked with gw_reading_check and its CRC); for an ack or told *ack is filled. */
 bool gw_ring_next(struct gw_ring *r, uint64_t *at, enum gw_ring_kind *kind, const struct gw_reading **reading,
 		  struct gw_ring_ack *ack, bool *damaged);
 
@@ -61,6 +62,7 @@ bool gw_ring_next(struct gw_ring *r, uint64_t *at, enum gw_ring_kind *kind, cons
  * pointer stays valid until the tail passes *at. */
 const struct gw_reading *gw_ring_append(struct gw_ring *r, const struct gw_reading *reading, uint64_t *at);
 bool gw_ring_append_ack(struct gw_ring *r, const struct gw_ring_ack *ack); /* false: no room */
+bool gw_ring_append_told(struct gw_ring *r, const struct gw_ring_ack *told); /* the same; `lost` is 0 */
 
 uint64_t gw_ring_tail(const struct gw_ring *r);
 uint64_t gw_ring_head(const struct gw_ring *r);

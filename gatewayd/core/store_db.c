@@ -63,6 +63,7 @@ static const char *const text[GW_STATEMENTS] = {
 	[GW_SQL_META] = "SELECT value FROM meta WHERE key = ?1",
 	[GW_SQL_META_PUT] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
 	[GW_SQL_BOOT] = "SELECT number FROM boot WHERE id = ?1",
+	[GW_SQL_BOOTS] = "SELECT number, id FROM boot ORDER BY number DESC LIMIT 1000",
 	[GW_SQL_BOOT_ADD] = "INSERT INTO boot (id) VALUES (?1)",
 	[GW_SQL_PAGES] = "PRAGMA page_count",
 	[GW_SQL_FREE_PAGES] = "PRAGMA freelist_count",

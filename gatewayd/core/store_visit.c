@@ -14,7 +14,14 @@ struct layout_copy {
 	size_t size;
 };
 
+struct boot_copy {
+	uint32_t number;
+	char *id;
+};
+
 struct gw_snapshot {
+	struct boot_copy *boot;
+	size_t nboots;
 	struct gw_device_row *device;
 	size_t ndevices;
 	struct layout_copy *layout;
@@ -83,6 +90,15 @@ static void copy_due(const struct gw_db *d, struct gw_snapshot *s)
 		s->due[s->ndue].sink = d->due[i].sink;
 		gw_ranges_copy(&s->due[s->ndue++].set, &d->due[i].set);
 	}
+}
+
+static void take_boot(struct gw_snapshot *s, sqlite3_stmt *stmt)
+{
+	const char *id = (const char *)sqlite3_column_text(stmt, 1);
+
+	s->boot = gw_must(realloc(s->boot, (s->nboots + 1) * sizeof(*s->boot)));
+	s->boot[s->nboots++] = (struct boot_copy){ .number = (uint32_t)sqlite3_column_int64(stmt, 0),
+						   .id = gw_must(strdup(id ? id : "")) };
 }
 
 static void take_layout(struct gw_snapshot *s, sqlite3_stmt *stmt)
@@ -163,7 +179,9 @@ int gw_db_snapshot(struct gw_db *d, struct gw_snapshot **out, struct gw_err *err
 
 	copy_devices(d, s);
 	copy_due(d, s);
-	rc = read_table(d, GW_SQL_LAYOUTS, s, take_layout);
+	rc = read_table(d, GW_SQL_BOOTS, s, take_boot);
+	if (rc == SQLITE_OK)
+		rc = read_table(d, GW_SQL_LAYOUTS, s, take_layout);
 	if (rc == SQLITE_OK)
 		rc = read_table(d, GW_SQL_LOSSES, s, take_loss);
 	if (rc == SQLITE_OK)
@@ -180,6 +198,8 @@ int gw_db_snapshot(struct gw_db *d, struct gw_snapshot **out, struct gw_err *err
 
 void gw_snapshot_show(const struct gw_snapshot *s, const struct gw_store_visitor *v)
 {
+	for (size_t i = 0; v->boot && i < s->nboots; i++)
+		v->boot(v->arg, s->boot[i].number, s->boot[i].id);
 	for (size_t i = 0; v->device && i < s->ndevices; i++)
 		v->device(v->arg, s->device[i].number, s->device[i].name, s->device[i].first, s->device[i].next);
 	for (size_t i = 0; v->layout && i < s->nlayouts; i++)
@@ -198,6 +218,8 @@ void gw_snapshot_free(struct gw_snapshot *s)
 {
 	if (!s)
 		return;
+	for (size_t i = 0; i < s->nboots; i++)
+		free(s->boot[i].id);
 	for (size_t i = 0; i < s->ndevices; i++)
 		free(s->device[i].name);
 	for (size_t i = 0; i < s->nlayouts; i++)
@@ -209,6 +231,7 @@ void gw_snapshot_free(struct gw_snapshot *s)
 	free(s->thinned);
 	for (size_t i = 0; i < s->nstates; i++)
 		free((void *)(uintptr_t)s->state[i].owner);
+	free(s->boot);
 	free(s->state);
 	free(s->device);
 	free(s->layout);

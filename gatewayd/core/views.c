@@ -3,6 +3,7 @@
  * Looks only; changes nothing.
  */
 #include "core/views.h"
+#include "core/timekeeper.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -344,7 +345,7 @@ json_t *gw_view_health(struct gw_daemon *d)
 {
 	return json_pack("{s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o}", "ts", (json_int_t)gw_wall_ms(), "uptime_s",
 			 (json_int_t)((gw_now_us() - d->started_us) / 1000000), "clock",
-			 d->clock_synced ? "synced" : "unsynced", "rss_kb", (json_int_t)rss_kb(),
+			 gw_timekeeper_trusts(d) ? "synced" : "unsynced", "rss_kb", (json_int_t)rss_kb(),
 			 "disk_written_mib", mib(d->outlook.written), "buffer", buffer(d), "sources",
 			 health_sources(d), "sinks", health_sinks(d));
 }
@@ -354,17 +355,23 @@ json_t *gw_view_status(struct gw_daemon *d)
 	static const char *const phases[] = { "starting", "running", "stopping" };
 	int states[3] = { 0 };
 	char hash[12];
+	json_t *doc;
 
 	for (size_t i = 0; i < d->ndevices; i++)
 		if (d->devices[i])
 			states[d->devices[i]->state]++;
 	snprintf(hash, sizeof(hash), "%08x", d->config_hash);
-	return json_pack("{s:s, s:s?, s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:{s:i, s:i, s:i}}", "gateway",
+	doc = json_pack("{s:s, s:s?, s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:{s:i, s:i, s:i}}", "gateway",
 			 d->core.gateway.id, "title", d->core.gateway.title, "version", GW_VERSION, "uptime_s",
 			 (json_int_t)((gw_now_us() - d->started_us) / 1000000), "state", phases[d->phase],
 			 "config", d->file, "config_hash", hash, "clock",
-			 d->clock_synced ? "synced" : "unsynced", "buffer", gw_view_buffer(d), "sources",
+			 gw_timekeeper_trusts(d) ? "synced" : "unsynced", "buffer", gw_view_buffer(d), "sources",
 			 gw_view_sources(d), "sinks", gw_view_sinks(d), "devices", "online",
 			 states[GW_STATE_ONLINE], "offline", states[GW_STATE_OFFLINE], "unknown",
 			 states[GW_STATE_UNKNOWN]);
+	if (!gw_timekeeper_trusts(d))
+		json_object_set_new(doc, "clock_note",
+				    json_string("nobody vouches for the time: readings are delivered, and marked "
+						"until the clock is synchronised"));
+	return doc;
 }

@@ -173,6 +173,7 @@ void ctl_show_status(const struct ctl *c, const json_t *data)
 		{ "uptime", "{uptime_s:seconds}" },
 		{ "config", "{config}" },
 		{ "clock", "{clock}" },
+		{ "", "{clock_note}" },
 		{ "buffer", "{buffer.readings} readings, {buffer.bytes:size} of {buffer.max_size:size}" },
 		{ "oldest", "{buffer.oldest_ts:since}" },
 		{ "outage", "room for {buffer.horizon_s:seconds}" },

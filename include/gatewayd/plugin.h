@@ -209,6 +209,14 @@ struct gw_loss {
 	int64_t ts_from_ms, ts_to_ms;
 };
 
+/* Readings of this boot that were made from from_ms to to_ms and carry GW_READING_UNSYNCED:
+ * their true time is mono_ms + offset_ms. */
+struct gw_correction_news {
+	uint64_t id;
+	const char *boot; /* "" when it is not known any more */
+	int64_t from_ms, to_ms, offset_ms;
+};
+
 struct gw_progress {
 	uint64_t first_seq, complete_to, last;
 	int64_t ts_ms;
@@ -254,6 +262,8 @@ struct gw_sink_plugin {
 	/* Readings that were thinned, made under `layout`.  Borrowed; to be acknowledged with
 	 * gw_sink_ack_window().  NULL: acknowledged and forgotten, as losses are. */
 	void (*window)(void *self, const struct gw_layout *layout, uint64_t id, const struct gw_window *w);
+	/* To be acknowledged as a loss is.  NULL: taken and forgotten. */
+	void (*correction)(void *self, const struct gw_correction_news *c);
 	void (*progress)(void *self, const struct gw_layout *current, const struct gw_progress *p);
 	void (*health)(void *self, const char *json, size_t size);
 	/* The answer to gw_sink_again(); the readings follow.  NULL: it never asks. */
@@ -270,6 +280,9 @@ void gw_sink_ack(struct gw_plugin *p, unsigned device, uint64_t from, uint64_t t
 		 unsigned credit);
 void gw_sink_ack_loss(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit);
 void gw_sink_ack_window(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit);
+void gw_sink_ack_correction(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit);
+/* Boot id of readings that have this number as `boot`; NULL: not known.  Lives as long as p. */
+const char *gw_sink_boot(struct gw_plugin *p, uint32_t number);
 /*
  * On every change.  Connected: the core may have `window` calls unacknowledged.
  * Anything else: all that is unacknowledged counts as not sent, and no

@@ -69,8 +69,8 @@ struct gw_reading {
 	uint16_t device;  /* on a source's link: index in the source; else the core's index */
 	uint16_t count;   /* points */
 	uint64_t seq;     /* the core's; 0 before */
-	int64_t ts_ms;    /* UTC, of the last good answer */
-	int64_t mono_ms;  /* CLOCK_BOOTTIME of the same moment */
+	int64_t ts_ms;    /* UTC, of the last good answer; the core's, made of mono_ms */
+	int64_t mono_ms;  /* CLOCK_BOOTTIME of the last good answer */
 	uint32_t boot;    /* small number of the boot that mono_ms belongs to; the core's */
 	uint16_t flags;
 	uint16_t text_size; /* bytes of text without the padding */

@@ -157,6 +157,17 @@ void mqtt_doc_loss(struct mqtt_text *t, const struct gw_loss *l)
 	mqtt_text_add(t, "}");
 }
 
+void mqtt_doc_correction(struct mqtt_text *t, const struct gw_correction_news *c)
+{
+	mqtt_text_add(t, "{");
+	put_text(t, "boot", c->boot);
+	put_i64(t, "mono_from", c->from_ms);
+	put_i64(t, "mono_to", c->to_ms);
+	put_i64(t, "offset", c->offset_ms);
+	put_i64(t, "ts", c->to_ms + c->offset_ms);
+	mqtt_text_add(t, "}");
+}
+
 void mqtt_doc_progress(struct mqtt_text *t, const struct gw_progress *p)
 {
 	mqtt_text_add(t, "{");

@@ -1,6 +1,6 @@
 /*
  * document.h - the documents of the contract other than readings: status,
- * directories, loss, progress.  Pure: each is appended to `t` as one JSON object.
+ * directories, loss, correction, progress.  Pure: each is appended to `t` as one JSON object.
  */
 #ifndef MQTT_DOCUMENT_H
 #define MQTT_DOCUMENT_H
@@ -27,6 +27,7 @@ void mqtt_doc_device(struct mqtt_text *t, const struct gw_layout *l);
 void mqtt_doc_state(struct mqtt_text *t, enum gw_device_state state, int64_t ts_ms,
 		    const char *reason);
 void mqtt_doc_loss(struct mqtt_text *t, const struct gw_loss *l);
+void mqtt_doc_correction(struct mqtt_text *t, const struct gw_correction_news *c);
 void mqtt_doc_progress(struct mqtt_text *t, const struct gw_progress *p);
 
 #endif

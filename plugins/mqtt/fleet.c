@@ -30,7 +30,7 @@ struct mqtt_fleet {
 	struct gw_arena *arena;
 	const struct mqtt_keys *keys;
 	struct gw_gateway_info g;
-	char *status_topic, *directory_topic, *health_topic, *command_topic, *reply_topic;
+	char *status_topic, *directory_topic, *health_topic, *command_topic, *reply_topic, *clock_topic;
 	struct device *devices; /* by the core's number */
 	size_t room;
 	struct leaver *leavers;
@@ -107,6 +107,7 @@ int mqtt_fleet_new(struct mqtt_fleet **out, struct gw_arena *a, const struct mqt
 	f->health_topic = join(a, gateway, "health");
 	f->command_topic = join(a, gateway, "command");
 	f->reply_topic = join(a, gateway, "reply");
+	f->clock_topic = join(a, gateway, "clock");
 	*out = f;
 	return 0;
 }
@@ -150,6 +151,11 @@ int mqtt_fleet_find(const struct mqtt_fleet *f, const char *device)
 		if (f->devices[i].current && strcmp(f->devices[i].current->name, device) == 0)
 			return (int)i;
 	return -1;
+}
+
+const char *mqtt_fleet_clock_topic(const struct mqtt_fleet *f)
+{
+	return f->clock_topic;
 }
 
 void mqtt_fleet_will(const struct mqtt_fleet *f, uint64_t session, struct mqtt_text *out)

@@ -39,6 +39,7 @@ const char *mqtt_fleet_status_topic(const struct mqtt_fleet *f);
 const char *mqtt_fleet_command_topic(const struct mqtt_fleet *f);
 const char *mqtt_fleet_reply_topic(const struct mqtt_fleet *f);
 int mqtt_fleet_find(const struct mqtt_fleet *f, const char *device); /* the core's number, -1: none */
+const char *mqtt_fleet_clock_topic(const struct mqtt_fleet *f);
 void mqtt_fleet_will(const struct mqtt_fleet *f, uint64_t session, struct mqtt_text *out);
 
 /* Each marks what changed. */

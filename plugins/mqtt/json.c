@@ -217,13 +217,15 @@ static char *put_quality(char *o, const struct gw_layout *l, const struct gw_rea
 	return o;
 }
 
-static char *put_clock(char *o, const char *boot)
+static char *put_clock(char *o, const struct gw_reading *r, const char *boot)
 {
 	o = PUT(o, ",\"clock\":\"unsynced\"");
 	if (!boot)
 		return o;
 	o = PUT(o, ",\"boot\":");
-	return o + mqtt_quote(o, boot, strnlen(boot, BOOT_MAX));
+	o += mqtt_quote(o, boot, strnlen(boot, BOOT_MAX));
+	o = PUT(o, ",\"mono\":");
+	return o + gw_put_i64(o, r->mono_ms);
 }
 
 size_t mqtt_json_reading(char *out, const struct gw_layout *l, const struct gw_reading *r,
@@ -240,7 +242,7 @@ size_t mqtt_json_reading(char *out, const struct gw_layout *l, const struct gw_r
 	if (bad)
 		o = put_quality(o, l, r);
 	if (r->flags & GW_READING_UNSYNCED)
-		o = put_clock(o, x->boot);
+		o = put_clock(o, r, x->boot);
 	if (x->replay)
 		o = PUT(o, ",\"replay\":true");
 	if (x->request) {

@@ -38,7 +38,8 @@ size_t mqtt_json_bound(const struct gw_layout *l, const struct gw_reading *r);
 
 /*
  * {"seq":1,"ts":2,"values":{...},"quality":{...}} into out; returns the size.
- * replay adds "replay":true.  boot (NULL: left out) goes beside "clock":"unsynced".
+ * replay adds "replay":true.  boot (NULL: left out) goes beside "clock":"unsynced", with the
+ * time since that boot.
  * request (NULL: left out, at most MQTT_REQUEST_BYTES) is added as "request".
  */
 enum { MQTT_REQUEST_BYTES = 60 };

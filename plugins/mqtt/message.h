@@ -19,7 +19,14 @@ struct mqtt_call {
 	unsigned left; /* messages not settled */
 };
 
-enum mqtt_message_kind { MQTT_M_LIVE, MQTT_M_REPLAY, MQTT_M_LOSS, MQTT_M_WINDOW, MQTT_M_DOCUMENT };
+enum mqtt_message_kind {
+	MQTT_M_LIVE,
+	MQTT_M_REPLAY,
+	MQTT_M_LOSS,
+	MQTT_M_WINDOW,
+	MQTT_M_CORRECTION,
+	MQTT_M_DOCUMENT
+};
 
 struct mqtt_element {
 	uint64_t seq;
@@ -34,7 +41,7 @@ struct mqtt_message {
 	struct mqtt_text text;	       /* arrays: "[", elements with "," between, "]" */
 	struct mqtt_element *elements; /* readings in it, at most MQTT_ARRAY_READINGS */
 	unsigned count, room;
-	uint64_t id; /* of a loss or a window */
+	uint64_t id; /* of a loss, a window or a correction */
 	struct mqtt_call *call; /* NULL: a document */
 	int token;
 	size_t sent_size; /* bytes of payload in flight */

@@ -143,6 +143,8 @@ static void settle(struct mqtt_publisher *p, struct mqtt_message *m, enum gw_out
 		p->ops->ack_loss(p->arg, m->id, o, credit);
 	else if (m->kind == MQTT_M_WINDOW)
 		p->ops->ack_window(p->arg, m->id, o, credit);
+	else if (m->kind == MQTT_M_CORRECTION)
+		p->ops->ack_correction(p->arg, m->id, o, credit);
 	else if (m->kind != MQTT_M_DOCUMENT)
 		ack_runs(p, m, o, credit);
 	forget(p, m);
@@ -246,7 +248,7 @@ static void add_reading(struct mqtt_publisher *p, struct building *b,
 			const struct mqtt_batch *batch, size_t i)
 {
 	const struct gw_reading *r = batch->readings[i];
-	const char *boot = r->boot == batch->boot ? batch->boot_text : NULL;
+	const char *boot = batch->boots ? batch->boots[i] : NULL;
 	const char *topic = batch->live ? batch->topics[i]->data : batch->topics[i]->replay;
 	size_t limit = payload_max(p, topic);
 
@@ -293,10 +295,13 @@ void mqtt_publisher_readings(struct mqtt_publisher *p, const struct mqtt_batch *
 void mqtt_publisher_record(struct mqtt_publisher *p, enum mqtt_record what, const char *topic,
 			   uint64_t id, const char *text, size_t size)
 {
+	static const enum mqtt_message_kind kinds[] = { [MQTT_LOSS] = MQTT_M_LOSS,
+							[MQTT_WINDOW] = MQTT_M_WINDOW,
+							[MQTT_CORRECTION] = MQTT_M_CORRECTION };
+
 	if (!p->open || p->drain)
 		return;
-	struct mqtt_message *m = mqtt_message_new(
-		&p->pool, what == MQTT_WINDOW ? MQTT_M_WINDOW : MQTT_M_LOSS, topic);
+	struct mqtt_message *m = mqtt_message_new(&p->pool, kinds[what], topic);
 	m->id = id;
 	m->call = mqtt_call_new(&p->pool);
 	m->call->left = 1;

@@ -50,6 +50,7 @@ struct mqtt_publisher_ops {
 		    unsigned credit);
 	void (*ack_loss)(void *arg, uint64_t id, enum gw_outcome o, unsigned credit);
 	void (*ack_window)(void *arg, uint64_t id, enum gw_outcome o, unsigned credit);
+	void (*ack_correction)(void *arg, uint64_t id, enum gw_outcome o, unsigned credit);
 	/* The broker does not take messages on this topic (MQTT 5 reason code). */
 	void (*refused)(void *arg, const char *topic, unsigned reason);
 	/* It cannot go on over this connection. */
@@ -67,9 +68,7 @@ struct mqtt_batch {
 	const struct mqtt_device_topics *const *topics;
 	const struct gw_reading *const *readings;
 	size_t count;
-	/* Text for "boot" of readings of boot number `boot`; others have none. */
-	const char *boot_text;
-	uint32_t boot;
+	const char *const *boots; /* for "boot" of a reading without a trusted time; NULL: none */
 	const char *const *requests; /* of each: who asked for it, or NULL; NULL: nobody for any */
 };
 
@@ -89,8 +88,8 @@ void mqtt_publisher_drain(struct mqtt_publisher *p);
 void mqtt_publisher_learn_size(struct mqtt_publisher *p);
 
 void mqtt_publisher_readings(struct mqtt_publisher *p, const struct mqtt_batch *b);
-/* A loss or a window of that id. */
-enum mqtt_record { MQTT_LOSS, MQTT_WINDOW };
+/* A loss, a window or a correction of that id. */
+enum mqtt_record { MQTT_LOSS, MQTT_WINDOW, MQTT_CORRECTION };
 void mqtt_publisher_record(struct mqtt_publisher *p, enum mqtt_record what, const char *topic,
 			   uint64_t id, const char *text, size_t size);
 void mqtt_publisher_wake(struct mqtt_publisher *p); /* ops->document has something */

@@ -96,6 +96,11 @@ static void ack_window(void *arg, uint64_t id, enum gw_outcome o, unsigned credi
 	gw_sink_ack_window(((struct sink *)arg)->plugin, id, o, credit);
 }
 
+static void ack_correction(void *arg, uint64_t id, enum gw_outcome o, unsigned credit)
+{
+	gw_sink_ack_correction(((struct sink *)arg)->plugin, id, o, credit);
+}
+
 static void refused(void *arg, const char *topic, unsigned reason)
 {
 	mqtt_refusals_tell(&((struct sink *)arg)->refusals, topic, reason);
@@ -113,6 +118,7 @@ static const struct mqtt_publisher_ops publisher_ops = {
 	.ack = ack,
 	.ack_loss = ack_loss,
 	.ack_window = ack_window,
+	.ack_correction = ack_correction,
 	.refused = refused,
 	.trouble = trouble,
 };
@@ -449,8 +455,8 @@ static void take_readings(void *self, bool live, const struct gw_layout *const *
 {
 	const struct mqtt_device_topics *topics[BATCH_MAX];
 	const char *requests[BATCH_MAX];
+	const char *boots[BATCH_MAX];
 	struct sink *s = self;
-	const struct gw_gateway_info *gateway = mqtt_fleet_gateway(s->fleet);
 
 	if (s->stopping || count > BATCH_MAX)
 		return;
@@ -459,11 +465,12 @@ static void take_readings(void *self, bool live, const struct gw_layout *const *
 		requests[i] = live ? NULL
 				   : mqtt_commands_request(s->commands, readings[i]->device,
 							   readings[i]->seq);
+		boots[i] = readings[i]->flags & GW_READING_UNSYNCED ?
+				   gw_sink_boot(s->plugin, readings[i]->boot) :
+				   NULL;
 	}
-	mqtt_publisher_readings(
-		s->publisher,
-		&(struct mqtt_batch){ live, layouts, topics, readings, count,
-				      gateway->boot, gateway->boot_number, requests });
+	mqtt_publisher_readings(s->publisher, &(struct mqtt_batch){ live, layouts, topics, readings,
+								    count, boots, requests });
 }
 
 static void take_loss(void *self, const struct gw_layout *current, const struct gw_loss *loss)
@@ -489,6 +496,19 @@ static void take_window(void *self, const struct gw_layout *layout, uint64_t id,
 		return;
 	mqtt_doc_window(&t, layout, w, w->boot == gateway->boot_number ? gateway->boot : NULL);
 	mqtt_publisher_record(s->publisher, MQTT_WINDOW, mqtt_layout(layout)->topics.window, id, t.s, t.n);
+	mqtt_text_free(&t);
+}
+
+static void take_correction(void *self, const struct gw_correction_news *c)
+{
+	struct sink *s = self;
+	struct mqtt_text t = { 0 };
+
+	if (s->stopping)
+		return;
+	mqtt_doc_correction(&t, c);
+	mqtt_publisher_record(s->publisher, MQTT_CORRECTION, mqtt_fleet_clock_topic(s->fleet), c->id,
+			      t.s, t.n);
 	mqtt_text_free(&t);
 }
 
@@ -556,6 +576,7 @@ const struct gw_sink_plugin mqtt_sink = {
 	.readings = take_readings,
 	.loss = take_loss,
 	.window = take_window,
+	.correction = take_correction,
 	.progress = take_progress,
 	.health = take_health,
 	.again = take_again,

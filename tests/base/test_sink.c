@@ -99,6 +99,14 @@ static void loss(void *self, const struct gw_layout *current, const struct gw_lo
 		 (unsigned long long)l->from, (unsigned long long)l->to, l->cause);
 }
 
+static void correction(void *self, const struct gw_correction_news *n)
+{
+	(void)self;
+	snprintf(seen.text, sizeof(seen.text), "boot %s from %lld to %lld: %lld", n->boot,
+		 (long long)n->from_ms, (long long)n->to_ms, (long long)n->offset_ms);
+	gw_sink_ack_correction(seen.plugin, n->id, GW_DONE, 1);
+}
+
 static void progress(void *self, const struct gw_layout *current, const struct gw_progress *p)
 {
 	(void)self;
@@ -132,6 +140,7 @@ static const struct gw_sink_plugin test_sink = {
 	.device_gone = device_gone,
 	.readings = readings,
 	.loss = loss,
+	.correction = correction,
 	.progress = progress,
 	.health = health,
 	.stop = stop,
@@ -430,6 +439,34 @@ static void news_of_devices_come_with_their_layout(void **state)
 	assert_false(seen.last_layout->current);
 }
 
+static void corrections_and_boots_come_by_name(void **state)
+{
+	struct fake_core *c = *state;
+	struct gw_message m = { .type = GW_MSG_BOOT };
+	struct gw_ack ack;
+
+	run(c);
+	m.boot.number = 70;
+	m.boot.id = gw_str("b-70");
+	fake_core_send(c, &m);
+	m.boot.id = gw_str("another"); /* the first word counts: texts live on */
+	fake_core_send(c, &m);
+	settle(c);
+	assert_string_equal(gw_sink_boot(seen.plugin, 70), "b-70");
+	assert_null(gw_sink_boot(seen.plugin, 71));
+	m = (struct gw_message){ .type = GW_MSG_CORRECTION };
+	m.correction = (struct gw_msg_correction){
+		.id = 5, .boot = gw_str("b-70"), .from_ms = 1, .to_ms = 9, .offset_ms = -3
+	};
+	fake_core_send(c, &m);
+	settle(c);
+	assert_string_equal(seen.text, "boot b-70 from 1 to 9: -3");
+	memcpy(&ack, fake_core_take(c, GW_MSG_ACKS)->acks.block.s, sizeof(ack));
+	assert_int_equal(ack.what, GW_ACK_CORRECTION);
+	assert_int_equal(ack.from, 5);
+	assert_int_equal(ack.credit, 1);
+}
+
 /* ---- acknowledgements ---- */
 
 static void assert_ack(struct gw_ack got, unsigned device, uint64_t from, uint64_t to,
@@ -644,6 +681,7 @@ int main(void)
 		cmocka_unit_test(a_reading_that_does_not_fit_ends_the_sink_with_1),
 		WITH_CORE(a_live_message_holds_one_reading),
 		WITH_CORE(news_of_devices_come_with_their_layout),
+		WITH_CORE(corrections_and_boots_come_by_name),
 		WITH_CORE(neighbouring_acknowledgements_become_one),
 		WITH_CORE(more_than_a_message_of_acknowledgements_is_split),
 		WITH_CORE(a_lost_connection_never_overtakes_acknowledgements),

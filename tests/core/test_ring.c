@@ -77,6 +77,7 @@ static void what_was_appended_is_found_again_in_order(void **state)
 {
 	struct gw_ring *r = opened(false, NULL);
 	struct gw_ring_ack ack = { .sink = 2, .device = 3, .lost = 1, .from = 5, .to = 9 }, got = { 0 };
+	struct gw_ring_ack told = { .sink = 2, .device = 3, .from = 10, .to = 10 };
 	const struct gw_reading *reading = NULL;
 	enum gw_ring_kind kind;
 	bool damaged;
@@ -85,6 +86,7 @@ static void what_was_appended_is_found_again_in_order(void **state)
 	(void)state;
 	assert_true(add(r, 7, 100));
 	assert_true(gw_ring_append_ack(r, &ack));
+	assert_true(gw_ring_append_told(r, &told));
 	gw_ring_close(r, false);
 
 	r = opened(true, NULL);
@@ -96,6 +98,9 @@ static void what_was_appended_is_found_again_in_order(void **state)
 	assert_true(gw_ring_next(r, &at, &kind, &reading, &got, &damaged));
 	assert_int_equal(kind, GW_RING_ACK);
 	assert_memory_equal(&got, &ack, sizeof(ack));
+	assert_true(gw_ring_next(r, &at, &kind, &reading, &got, &damaged));
+	assert_int_equal(kind, GW_RING_TOLD);
+	assert_memory_equal(&got, &told, sizeof(told));
 	assert_false(gw_ring_next(r, &at, &kind, &reading, &got, &damaged));
 	assert_false(damaged);
 	gw_ring_close(r, true);

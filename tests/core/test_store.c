@@ -193,6 +193,12 @@ static void see_layout(void *arg, uint32_t layout, uint16_t device, const void *
 	saw(&seen, "layout %u of %u %.*s; ", layout, device, (int)size, (const char *)body);
 }
 
+static void see_boot(void *arg, uint32_t number, const char *id)
+{
+	(void)arg;
+	saw(&seen, "boot %u %s; ", number, id);
+}
+
 static void see_due(void *arg, uint16_t sink, uint16_t device, const struct gw_ranges *ranges)
 {
 	(void)arg;
@@ -211,7 +217,7 @@ static void see_loss(void *arg, const struct gw_loss_row *l)
 
 static const char *visited(void)
 {
-	struct gw_store_visitor v = { .arg = &s, .device = see_device, .layout = see_layout, .due = see_due,
+	struct gw_store_visitor v = { .arg = &s, .boot = see_boot, .device = see_device, .layout = see_layout, .due = see_due,
 				      .loss = see_loss, .done = shop_done };
 
 	memset(&seen, 0, sizeof(seen));
@@ -249,7 +255,7 @@ static void everything_is_there_again_after_a_restart(void **state)
 	assert_int_equal(s.info.boot, 2);
 	assert_int_equal(s.info.readings, 8);
 	assert_int_equal(s.info.oldest_ts_ms, 7000);
-	assert_string_equal(visited(), "device 1 pump +0 +10; layout 1 of 1 layout; due 1 1 +2 to +9; "
+	assert_string_equal(visited(), "boot 2 boot-2; boot 1 boot-1; device 1 pump +0 +10; layout 1 of 1 layout; due 1 1 +2 to +9; "
 				       "loss 3 of sink 1 device 1 +0 to +1 n=5 cause 4 exact 1 ts 1 2 state 1; ");
 	{
 		struct gw_registration again = { .name = "pump", .layout = "LAYOUT", .layout_size = 6 };

@@ -398,6 +398,7 @@ class World:
         self.folder = tempfile.mkdtemp(prefix="gw-", dir="/tmp")
         self.gateway, self.daemon = gateway, None
         self.plant = self.broker = self.gate = self.subscriber = None
+        self.before = []  # what stands before gatewayd in its command
         try:
             self.broker = Broker(self.folder)
             self.gate = Gate(self.broker.port)
@@ -456,7 +457,7 @@ class World:
 
     def start(self, wait=True):
         self.write_config()
-        self.daemon = Child([program("gatewayd"), "-c", self.config_path()], self.path("gatewayd.log"))
+        self.daemon = Child([*self.before, program("gatewayd"), "-c", self.config_path()], self.path("gatewayd.log"))
         if wait:
             wait_until(lambda: self.gateway_status().get("state") == "online" or not self.daemon.running(),
                        20, "the gateway is online")

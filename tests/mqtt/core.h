@@ -38,7 +38,7 @@ struct gw_plugin {
 	} acks[CORE_ACKS];
 	size_t nacks;
 	unsigned credits;
-	uint64_t lost_id;
+	uint64_t lost_id, corrected_id;
 	uint32_t asked_number; /* the last of `asks` */
 	struct gw_again_span asked;
 	char put_key[128], put_value[1024]; /* the last of `puts` */
@@ -78,6 +78,17 @@ void gw_sink_ack(struct gw_plugin *p, unsigned device, uint64_t from, uint64_t t
 void gw_sink_ack_window(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit)
 {
 	gw_sink_ack_loss(p, id, o, credit);
+}
+
+void gw_sink_ack_correction(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit)
+{
+	p->corrected_id = o == GW_DONE ? id : 0;
+	p->credits += credit;
+}
+
+const char *gw_sink_boot(struct gw_plugin *p, uint32_t number)
+{
+	return number == p->gateway.boot_number ? p->gateway.boot : NULL;
 }
 
 void gw_sink_ack_loss(struct gw_plugin *p, uint64_t id, enum gw_outcome o, unsigned credit)

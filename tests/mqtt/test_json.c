@@ -56,6 +56,7 @@ static const char *text_of(struct fixture *f, uint16_t flags, bool replay, const
 	size_t bound = mqtt_json_bound(f->layout, r), n;
 
 	r->flags = flags;
+	r->mono_ms = 70123;
 	free(f->out);
 	f->out = malloc(bound + 1);
 	n = mqtt_json_reading(f->out, f->layout, r, &(struct mqtt_json_extra){ .replay = replay, .boot = boot });
@@ -162,7 +163,7 @@ static void replay_and_an_untrusted_clock_are_marked(void **state)
 	maker_put(f->maker, 0, GW_BOOL, GW_GOOD, 1);
 	assert_string_equal(
 		text_of(f, GW_READING_UNSYNCED, true, "b1"), HEAD
-		"\"values\":{\"a\":true},\"clock\":\"unsynced\",\"boot\":\"b1\",\"replay\":true}");
+		"\"values\":{\"a\":true},\"clock\":\"unsynced\",\"boot\":\"b1\",\"mono\":70123,\"replay\":true}");
 	maker_put(f->maker, 0, GW_BOOL, GW_GOOD, 1);
 	assert_string_equal(text_of(f, GW_READING_UNSYNCED, false, NULL),
 			    HEAD "\"values\":{\"a\":true},\"clock\":\"unsynced\"}");
@@ -287,6 +288,15 @@ static void states_losses_and_progress_read_as_in_the_contract(void **state)
 	assert_text(&t, "{\"from\":10,\"to\":19,\"count\":10,\"cause\":\"buffer_full\",\"exact\":"
 			"true,\"ts_from\":5,"
 			"\"ts_to\":6}");
+	mqtt_doc_correction(&t, &(struct gw_correction_news){ .id = 1,
+							      .boot = "b-1",
+							      .from_ms = 1200,
+							      .to_ms = 301200,
+							      .offset_ms = 1763759700000 });
+	assert_text(&t, "{\"boot\":\"b-1\",\"mono_from\":1200,\"mono_to\":301200,\"offset\":"
+			"1763759700000,\"ts\":1763760001200}");
+	mqtt_doc_correction(&t, &(struct gw_correction_news){ .boot = "", .to_ms = 5 });
+	assert_text(&t, "{\"mono_from\":0,\"mono_to\":5,\"offset\":0,\"ts\":5}");
 	mqtt_doc_progress(
 		&t, &(struct gw_progress){
 			    .first_seq = 1, .complete_to = UINT64_MAX, .last = 7, .ts_ms = 8 });

@@ -79,6 +79,15 @@ static void fake_ack_loss(void *arg, uint64_t id, enum gw_outcome o, unsigned cr
 		 (int)o, credit);
 }
 
+static void fake_ack_correction(void *arg, uint64_t id, enum gw_outcome o, unsigned credit)
+{
+	struct fixture *f = arg;
+	size_t n = strlen(f->acks);
+
+	snprintf(f->acks + n, sizeof(f->acks) - n, "correction %llu %d %u;", (unsigned long long)id,
+		 (int)o, credit);
+}
+
 static void fake_refused(void *arg, const char *topic, unsigned reason)
 {
 	(void)topic;
@@ -92,8 +101,8 @@ static void fake_trouble(void *arg, const char *why)
 }
 
 static const struct mqtt_publisher_ops ops = { fake_send,   fake_document, fake_document_sent,
-					       fake_ack,    fake_ack_loss, fake_ack_loss, fake_refused,
-					       fake_trouble };
+					       fake_ack,    fake_ack_loss, fake_ack_loss,
+					       fake_ack_correction, fake_refused, fake_trouble };
 
 static void open_with(struct fixture *f, unsigned window, size_t packet_max)
 {
@@ -145,7 +154,7 @@ static void give(struct fixture *f, bool live, const uint64_t *seqs, size_t coun
 		topics[i] = &mqtt_layout(f->layout)->topics;
 	}
 	mqtt_publisher_readings(
-		f->p, &(struct mqtt_batch){ live, layouts, topics, readings, count, "b", 0, NULL });
+		f->p, &(struct mqtt_batch){ live, layouts, topics, readings, count, NULL, NULL });
 }
 
 static void give_live(struct fixture *f, uint64_t seq)
@@ -287,7 +296,7 @@ static void a_replay_is_at_most_100_readings_and_64_kib(void **state)
 		readings[i] = r;
 	}
 	mqtt_publisher_readings(
-		f->p, &(struct mqtt_batch){ false, layouts, topics, readings, 100, NULL, 0, NULL });
+		f->p, &(struct mqtt_batch){ false, layouts, topics, readings, 100, NULL, NULL });
 	pump(f);
 	assert_int_equal(f->sent, 2);
 	assert_true(f->sizes[0] <= 65536 && f->sizes[0] > 64000);
@@ -413,14 +422,17 @@ static void a_size_that_closed_the_connection_is_learned(void **state)
 	assert_true(f->sizes[1] < once);
 }
 
-static void a_loss_is_acknowledged_by_its_id(void **state)
+static void losses_and_corrections_are_acknowledged_by_their_id(void **state)
 {
 	struct fixture *f = *state;
 
 	mqtt_publisher_record(f->p, MQTT_LOSS, "r/gw/m/loss", 77, "{}", 2);
+	mqtt_publisher_record(f->p, MQTT_CORRECTION, "r/gw/clock", 78, "{}", 2);
 	pump(f);
 	ack_next(f, 0);
 	assert_string_equal(f->acks, "loss 77 0 1;");
+	ack_next(f, 0x87);
+	assert_string_equal(f->acks, "loss 77 0 1;correction 78 1 1;");
 }
 
 int main(void)
@@ -442,7 +454,7 @@ int main(void)
 		T(a_full_buffer_of_paho_is_tried_again),
 		T(silence_counts_from_the_last_acknowledgement),
 		T(a_size_that_closed_the_connection_is_learned),
-		T(a_loss_is_acknowledged_by_its_id),
+		T(losses_and_corrections_are_acknowledged_by_their_id),
 	};
 
 	return cmocka_run_group_tests_name("mqtt publish", tests, NULL, NULL);

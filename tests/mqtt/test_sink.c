@@ -60,6 +60,9 @@ static void check_whole_conversation(struct fixture *f)
 	const struct gw_loss loss = {
 		.id = 77, .from = 1, .to = 9, .readings = 9, .cause = "expired", .exact = true
 	};
+	const struct gw_correction_news correction = {
+		.id = 78, .boot = "boot-1", .from_ms = 1, .to_ms = 9, .offset_ms = 1000
+	};
 	const struct gw_progress progress = { 1, 20, 21, 99 };
 
 	mqtt_sink.device_state(f->core->self, f->layouts[0], GW_STATE_OFFLINE, 12, "timeout");
@@ -68,7 +71,8 @@ static void check_whole_conversation(struct fixture *f)
 	core_live(f->core, f->layouts[0], 20, 230.1);
 	core_replay(f->core, f->layouts[1], 5, 1, 2);
 	mqtt_sink.loss(f->core->self, f->layouts[0], &loss);
-	assert_true(core_until(f->core, f->core->credits == 3));
+	mqtt_sink.correction(f->core->self, &correction);
+	assert_true(core_until(f->core, f->core->credits == 4));
 	assert_seen(
 		f,
 		"1 goc/gw-1/m-1/status {\"state\":\"offline\",\"ts\":12,\"reason\":\"timeout\"}\n");
@@ -85,6 +89,9 @@ static void check_whole_conversation(struct fixture *f)
 	assert_seen(f, "0 goc/gw-1/m-1/loss "
 		       "{\"from\":1,\"to\":9,\"count\":9,\"cause\":\"expired\",\"exact\":true}\n");
 	assert_int_equal(f->core->lost_id, 77);
+	assert_seen(f, "0 goc/gw-1/clock "
+		       "{\"boot\":\"boot-1\",\"mono_from\":1,\"mono_to\":9,\"offset\":1000,\"ts\":1009}\n");
+	assert_int_equal(f->core->corrected_id, 78);
 	assert_int_equal(f->core->acks[0].outcome, GW_DONE);
 }
 
@@ -220,7 +227,7 @@ static void a_replay_tells_the_boot_before_anything_was_live(void **state)
 	}
 	assert_seen(f, "[{\"seq\":2,\"ts\":5,\"values\":{\"v\":1},\"clock\":\"unsynced\",\"replay\":true}]\n");
 	assert_seen(f, "[{\"seq\":3,\"ts\":5,\"values\":{\"v\":1},\"clock\":\"unsynced\","
-		       "\"boot\":\"boot-1\",\"replay\":true}]\n");
+		       "\"boot\":\"boot-1\",\"mono\":0,\"replay\":true}]\n");
 }
 
 static void a_killed_sink_leaves_its_will(void **state)

@@ -1,0 +1,217 @@
+"""The clock: a box that boots in 1970, and clocks that are set while it runs."""
+
+import contextlib
+import json
+import mmap
+import os
+import signal
+import sqlite3
+import struct
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import World, bench_source, program, wait_until  # noqa: E402
+
+HOUR, YEAR = 3600, 365 * 86400
+DEVICES = ["bench-1", "bench-2"]
+
+
+class Clock:
+    """The system clock of gatewayd and what the kernel says of it (clock_shim.c)."""
+
+    def __init__(self, path):
+        with open(path, "wb") as f:
+            f.write(bytes(16))
+        with open(path, "r+b") as f:
+            self.map = mmap.mmap(f.fileno(), 16)
+        self.path = path
+
+    def set(self, ahead_s, synchronised):
+        self.map[:] = struct.pack("<qq", int(ahead_s * 10**9), synchronised)
+
+    def command(self):
+        return ["/usr/bin/env", "LD_PRELOAD=" + program("clock_shim.so"), "GW_TEST_CLOCK=" + self.path]
+
+
+def world():
+    w = World(("--bench", "2", "--registers", "4"), lambda w: {"field": bench_source(w, 2, 4, "100ms")})
+    w.clock = Clock(w.path("clock"))
+    w.before = w.clock.command()
+    return w
+
+
+def readings(w, device):
+    """Each time a reading came: (the reading, when)."""
+    found = []
+    for topic, payload, at, _ in w.subscriber.all():
+        if topic == w.topic(device, "data"):
+            found.append((json.loads(payload), at))
+        elif topic == w.topic(device, "replay"):
+            found += [(r, at) for r in json.loads(payload)]
+    return found
+
+
+class Clocks(unittest.TestCase):
+    def corrections(self, w):
+        return [json.loads(m[1]) for m in w.subscriber.all(w.topic("clock"))]
+
+    def kept(self, w, key):
+        with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % w.path("buffer.db"), uri=True)) as db:
+            row = db.execute("SELECT value FROM state WHERE owner = 'clock' AND key = ?", (key,)).fetchone()
+        return row and row[0]
+
+    def wait_readings(self, w, more):
+        """Until each device was polled so many times more."""
+        goal = {n: w.plant.report()[n]["polls"] + more for n in DEVICES}
+        wait_until(lambda: all(w.plant.report()[n]["polls"] >= goal[n] for n in DEVICES), 15, "polls", every=0.05)
+
+    def wait_all_came(self, w, since_poll):
+        """Until the books of each device are closed behind a poll that was made later."""
+        def came(n):
+            ledger = w.ledger(n)
+            polls = [r["values"].get("poll", 0) for r in ledger.readings.values()]
+            return polls and max(polls) > since_poll[n] and not ledger.missing()
+
+        wait_until(lambda: all(came(n) for n in DEVICES), 15, "the backlog", every=0.1)
+
+    def polls(self, w):
+        return {n: w.plant.report()[n]["polls"] for n in DEVICES}
+
+    def check_one_time_each(self, w):
+        """Whatever came twice came with the same time and the same mark."""
+        for n in DEVICES:
+            first = {}
+            for r, _ in readings(w, n):
+                stamp = (r["ts"], r.get("clock"), r.get("boot"), r.get("mono"))
+                self.assertEqual(first.setdefault(r["seq"], stamp), stamp, "%s %d" % (n, r["seq"]))
+
+    def check_polls(self, w, since):
+        """Every poll has its reading, in the order of seq."""
+        for n in DEVICES:
+            ledger = w.ledger(n)
+            polls = [ledger.readings[s]["values"]["poll"] for s in ledger.seqs()]
+            self.assertEqual(polls, list(range(since, since + len(polls))), n)
+
+    def boot_in_1970(self, w):
+        began = time.time()
+        w.clock.set(-began + 8, False)
+        w.start()
+        return began
+
+    def check_marked(self, w, r, boot):
+        self.assertEqual((r["clock"], r["boot"]), ("unsynced", boot))
+        self.assertLess(r["ts"], 600 * 1000, "1970")
+
+    def test_from_1970_marked_readings_then_true_times_and_one_correction(self):
+        with world() as w:
+            began = self.boot_in_1970(w)
+            wait_until(lambda: all(len(w.ledger(n).readings) >= 10 for n in DEVICES), 10, "marked readings")
+            status = w.ctl("status")
+            self.assertEqual(status["clock"], "unsynced")
+            self.assertIn("until the clock is synchronised", status["clock_note"])
+            boot = w.gateway_status()["boot"]
+            marked = {n: readings(w, n) for n in DEVICES}
+            w.gate.shut()
+            cut = time.time()
+            self.wait_readings(w, 15)
+            w.clock.set(0, True)
+            wait_until(lambda: "the clock is synchronised" in w.daemon.text(), 5, "trust")
+            trust, since = time.time(), self.polls(w)
+            w.gate.open()
+            self.wait_all_came(w, since)
+            wait_until(lambda: self.corrections(w), 5, "the correction")
+            self.assertEqual(len(self.corrections(w)), 1)
+            correction = self.corrections(w)[0]
+            self.assertEqual(correction["boot"], boot)
+            for n in DEVICES:
+                for r, at in marked[n]:
+                    self.check_marked(w, r, boot)
+                    self.assertLessEqual(correction["mono_from"], r["mono"])
+                    self.assertLessEqual(r["mono"], correction["mono_to"])
+                    true = r["mono"] + correction["offset"]
+                    self.assertLess(abs(true / 1000 - at), 1, "corrected")
+                backlog = [r for r in w.ledger(n).readings.values()
+                           if "clock" not in r and cut + 0.5 < r["ts"] / 1000 < trust]
+                self.assertGreaterEqual(len(backlog), 8, n)
+                polls = {r["values"]["poll"]: r["ts"] for r, _ in readings(w, n) if "clock" not in r}
+                for poll, ts in polls.items():
+                    self.assertTrue(began * 1000 < ts <= time.time() * 1000)
+                    if poll + 1 in polls:
+                        self.assertLess(abs(polls[poll + 1] - ts - 100), 90, "the polling interval")
+            self.check_one_time_each(w)
+            self.check_polls(w, 1)
+            state = w.subscriber.last(w.topic("bench-1", "status"))
+            self.assertLess(abs(state["ts"] / 1000 - began), 10, "since when it is online")
+            self.assertEqual(w.ctl("status")["clock"], "synced")
+            self.assertNotIn("clock_note", w.ctl("status"))
+            wait_until(lambda: self.kept(w, "done/1") == struct.pack("<Q", 1), 5, "the acknowledgement is kept")
+            w.daemon.end(signal.SIGKILL)
+            w.start(wait=False)
+            since = self.polls(w)
+            self.wait_all_came(w, since)
+            self.assertEqual(len(self.corrections(w)), 1, "published once")
+            self.check_one_time_each(w)
+
+    def test_a_kill_before_trust_loses_neither_times_nor_what_was_already_told(self):
+        with world() as w:
+            self.boot_in_1970(w)
+            wait_until(lambda: all(len(w.ledger(n).readings) >= 3 for n in DEVICES), 10, "readings")
+            w.gate.freeze()
+            self.wait_readings(w, 10)  # on their way, and nobody acknowledges them
+            cut = time.time()
+            w.daemon.kill()
+            w.start(wait=False)
+            self.wait_readings(w, 10)
+            w.clock.set(0, True)
+            wait_until(lambda: "the clock is synchronised" in w.daemon.text(), 5, "trust")
+            since = self.polls(w)
+            w.gate.thaw()
+            self.wait_all_came(w, since)
+            wait_until(lambda: self.corrections(w), 5, "the correction")
+            offset = self.corrections(w)[0]["offset"]
+            for n in DEVICES:
+                found = readings(w, n)
+                told = [r for r, _ in found if "clock" in r]
+                true = [r for r, _ in found if "clock" not in r]
+                self.assertTrue(any(r.get("replay") for r in told), "told, not acknowledged, told again")
+                self.assertLess(max((r["mono"] + offset) / 1000 for r in told), cut + 0.5, n)
+                self.assertGreaterEqual(len([r for r in true if r["ts"] / 1000 > cut]), 10, n)
+            self.assertEqual(len(self.corrections(w)), 1)
+            self.check_one_time_each(w)
+
+    def test_a_clock_that_is_set_while_it_runs_stops_nothing(self):
+        with world() as w:
+            w.clock.set(0, True)
+            w.start()
+            self.wait_readings(w, 3)
+            for said, ahead in (("forward by 1h", HOUR), ("back by 1h", 0), ("forward by 3650d", 10 * YEAR),
+                                ("back by 7300d", -10 * YEAR)):
+                before, began = self.polls(w), time.monotonic()
+                w.clock.set(ahead, True)
+                wait_until(lambda: "the clock was set " + said in w.daemon.text(), 5, said)
+                self.wait_readings(w, 8)
+                ticks = (time.monotonic() - began) * 10
+                for n in DEVICES:
+                    self.assertLess(abs(self.polls(w)[n] - before[n] - ticks), 6, "%s after %s" % (n, said))
+            w.clock.set(-HOUR, False)
+            wait_until(lambda: "is not synchronised any more" in w.daemon.text(), 5, "trust ends")
+            self.wait_readings(w, 5)
+            since = self.polls(w)
+            w.clock.set(0, True)
+            self.wait_all_came(w, since)
+            self.check_polls(w, 1)
+            found = [r for r, _ in readings(w, "bench-1")]
+            years = {time.gmtime(r["ts"] / 1000).tm_year - time.gmtime().tm_year for r in found}
+            self.assertEqual(years, {0, 10, -10})
+            wait_until(lambda: self.corrections(w), 5, "the correction")
+            offset = self.corrections(w)[0]["offset"]
+            for r in found:
+                if "clock" in r:
+                    self.assertLess(abs(r["mono"] + offset - r["ts"] - HOUR * 1000), 200)
+            self.assertTrue([r for r in found if "clock" in r])
+
+
+if __name__ == "__main__":
+    unittest.main()
