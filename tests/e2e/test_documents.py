@@ -110,6 +110,19 @@ class Documents(unittest.TestCase):
                 count += 1
         self.assertGreaterEqual(count, 4)
 
+    def test_the_tests_that_the_page_for_equipment_names_exist(self):
+        with open(os.path.join(ROOT, "docs/modbus-equipment.md"), encoding="utf-8") as f:
+            proofs = [line.split("|")[-2] for line in f if line.startswith("|")]
+        tests = ""
+        for path in glob.glob(os.path.join(ROOT, "tests/*/test_*")):
+            with open(path, encoding="utf-8") as f:
+                tests += f.read()
+        names = {name for proof in proofs for name in re.findall(r"\b[a-z0-9]+(?:_[a-z0-9]+){3,}\b", proof)}
+        self.assertGreater(len(names), 30)
+        self.assertEqual([n for n in sorted(names) if not re.search(r"\b%s\(" % n, tests)], [])
+        for room in sorted(set(re.findall(r"`([a-z0-9]+/test_\w+)`", " ".join(proofs)))):
+            self.assertTrue(glob.glob(os.path.join(ROOT, "tests", room + ".*")), room)
+
     def test_no_link_in_a_manual_leads_nowhere(self):
         for name in glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(ROOT, "docs/*.md")):
             with open(name) as f:
