@@ -181,6 +181,28 @@ class Clocks(unittest.TestCase):
             self.assertEqual(len(self.corrections(w)), 1)
             self.check_one_time_each(w)
 
+    def test_readings_of_a_boot_that_was_never_trusted_keep_their_mark_and_its_name(self):
+        with world() as w:
+            self.boot_in_1970(w)
+            wait_until(lambda: all(len(w.ledger(n).readings) >= 2 for n in DEVICES), 10, "readings")
+            w.gate.shut()
+            self.wait_readings(w, 5)
+            self.assertEqual(w.daemon.end(), 0, w.daemon.tail())
+            with contextlib.closing(sqlite3.connect(w.path("buffer.db"))) as db:
+                db.execute("UPDATE boot SET id = 'the-boot-before'")
+                db.commit()
+            w.clock.set(0, True)
+            w.start(wait=False)
+            w.gate.open()
+            self.wait_all_came(w, self.polls(w))
+            for n in DEVICES:
+                old = [r for r, _ in readings(w, n) if r.get("boot") == "the-boot-before"]
+                self.assertGreaterEqual(len(old), 4, n)
+                for r in old:
+                    self.check_marked(w, r, "the-boot-before")
+                self.assertTrue(all("boot" in r for r, _ in readings(w, n) if r["ts"] < 600 * 1000))
+            self.assertEqual(self.corrections(w), [])
+
     def test_a_clock_that_is_set_while_it_runs_stops_nothing(self):
         with world() as w:
             w.clock.set(0, True)
@@ -191,7 +213,7 @@ class Clocks(unittest.TestCase):
                 before, began = self.polls(w), time.monotonic()
                 w.clock.set(ahead, True)
                 wait_until(lambda: "the clock was set " + said in w.daemon.text(), 5, said)
-                self.wait_readings(w, 8)
+                self.wait_readings(w, 6)
                 ticks = (time.monotonic() - began) * 10
                 for n in DEVICES:
                     self.assertLess(abs(self.polls(w)[n] - before[n] - ticks), 6, "%s after %s" % (n, said))
