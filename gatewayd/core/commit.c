@@ -202,11 +202,17 @@ static void hold_back_next(struct batch *b)
 
 /* ---- the commit ---- */
 
-static void failed(struct gw_daemon *d, const struct gw_err *err)
+static void complain(struct gw_daemon *d, const struct gw_err *err)
 {
 	if (strcmp(d->store_error, err->msg) != 0)
 		gw_log(GW_ERROR, "buffer: %s; readings stay in memory meanwhile", err->msg);
 	snprintf(d->store_error, sizeof(d->store_error), "%.250s", err->msg);
+}
+
+static void failed(struct gw_daemon *d, const struct gw_err *err)
+{
+	if (!gw_evict_expected(d, err))
+		complain(d, err);
 	d->committing = 0;
 	gw_memory_committed(d->memory, false);
 	gw_timekeeper_committed(d, false);

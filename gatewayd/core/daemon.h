@@ -206,6 +206,8 @@ bool gw_commit_make_room(struct gw_daemon *d, size_t size);
 
 /* evict.c */
 void gw_evict(struct gw_daemon *d); /* the last commit found no room: ends with another commit */
+/* A full buffer that is to be thinned is no error; a full disk is. */
+bool gw_evict_expected(const struct gw_daemon *d, const struct gw_err *err);
 void gw_evict_gather(struct gw_daemon *d, struct gw_commit *c); /* what a commit is to carry of it */
 void gw_evict_committed(struct gw_daemon *d);                   /* it is on the disk */
 void gw_evict_window_gone(struct gw_daemon *d, uint64_t id);

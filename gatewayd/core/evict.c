@@ -11,6 +11,7 @@
 #include "core/timekeeper.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,13 +241,29 @@ static void joined(void *arg, uint64_t fewer, const struct gw_err *err)
 	changed_windows(d);
 }
 
+/* Room for a commit, and not more than the loop folds in a few hundredths of a second. */
 static size_t slice(const struct gw_daemon *d)
 {
-	size_t bytes = (size_t)d->core.buffer.max_size / 16;
+	size_t bytes = (size_t)d->core.buffer.max_size / 8;
 
-	if (bytes < MIB)
-		return MIB;
+	if (bytes < 2 * MIB)
+		return 2 * MIB;
 	return bytes < 4 * MIB ? bytes : 4 * MIB;
+}
+
+/* The store shows what was due at the last commit that succeeded: some may be in windows since. */
+static size_t bytes_left(const struct gw_daemon *d, const struct gw_rows *rows)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < rows->n; i++)
+		for (size_t k = 0; k < d->nsinks; k++)
+			if (gw_deliver_may_thin(d->sinks[k]->deliver, rows->readings[i]->device,
+						rows->readings[i]->seq)) {
+				bytes += rows->readings[i]->size;
+				break;
+			}
+	return bytes;
 }
 
 static void got_to_thin(void *arg, struct gw_rows *rows, const struct gw_err *err)
@@ -258,7 +275,7 @@ static void got_to_thin(void *arg, struct gw_rows *rows, const struct gw_err *er
 		ends(d, false);
 		return;
 	}
-	if (rows->end) { /* less than a slice is left */
+	if (rows->end && bytes_left(d, rows) < slice(d)) {
 		d->last_rows = rows;
 		if (d->windows_given_up) /* they are in the store still, and must not become part of others */
 			ask_for_old_windows(d);
@@ -271,13 +288,18 @@ static void got_to_thin(void *arg, struct gw_rows *rows, const struct gw_err *er
 	ends(d, n > 0);
 }
 
+bool gw_evict_expected(const struct gw_daemon *d, const struct gw_err *err)
+{
+	return err->code == GW_EFULL && err->sys != ENOSPC && d->core.buffer.when_full == GW_THIN;
+}
+
 void gw_evict(struct gw_daemon *d)
 {
 	if (d->evicting)
 		return;
 	d->evicting = true;
 	if (d->core.buffer.when_full == GW_THIN)
-		gw_store_oldest(d->store, slice(d), false, got_to_thin, d);
+		gw_store_oldest(d->store, grown_bytes(d, slice(d)), false, got_to_thin, d);
 	else
 		gw_store_oldest(d->store, grown_bytes(d, GIVE_UP_BYTES), true, got_oldest, d);
 }

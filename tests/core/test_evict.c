@@ -1,0 +1,527 @@
+/*
+ * evict: a real store, the real commit and the real books, no processes: days of outage in a
+ * buffer of a few MiB.  The far ends keep ledgers: what became of each number.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "core/daemon.h"
+#include "core/fold.h"
+#include "one_store.h"
+
+#define START INT64_C(1763760000000) /* a whole ten minutes */
+
+enum { DEVICES = 2, SINKS = 2, POINTS = 100, MOST = 60000, PENDING_ACKS = 4000 };
+enum fate { NOTHING, RECEIVED, THINNED, LOST };
+
+struct far { /* a sink and its far end */
+	struct gw_sink sink;
+	unsigned char fate[DEVICES][MOST]; /* by number - first */
+	struct gw_ack acks[PENDING_ACKS];
+	size_t nacks;
+	uint64_t windows, ten_minutes, window_readings;
+	bool present;
+};
+
+static struct gw_daemon d;
+static struct far far[SINKS];
+static struct gw_sink *sinks[SINKS];
+static uint16_t device[DEVICES];
+static uint64_t first[DEVICES], made[DEVICES]; /* numbers made: first.. first + made - 1 */
+static int64_t now_ms, step_ms;
+
+/* ---- the ledgers ---- */
+
+static void note(struct far *f, uint16_t number, uint64_t from, uint64_t to, enum fate fate)
+{
+	unsigned i = number == device[0] ? 0 : 1;
+
+	assert_int_equal(number, device[i]);
+	assert_true(from >= first[i] && to < first[i] + made[i]);
+	for (uint64_t n = from - first[i]; n <= to - first[i]; n++) {
+		if (f->fate[i][n] && f->fate[i][n] != fate)
+			fail_msg("number %llu is %d and %d", (unsigned long long)n, f->fate[i][n], fate);
+		f->fate[i][n] = (unsigned char)fate;
+	}
+}
+
+static uint64_t count(const struct far *f, enum fate fate)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < DEVICES; i++)
+		for (uint64_t k = 0; k < made[i]; k++)
+			n += f->fate[i][k] == fate;
+	return n;
+}
+
+static void ack(struct far *f, enum gw_ack_what what, uint16_t number, uint64_t from, uint64_t to)
+{
+	assert_true(f->nacks < PENDING_ACKS);
+	f->acks[f->nacks++] = (struct gw_ack){ .device = number, .what = (uint8_t)what, .result = GW_ACK_DONE,
+					       .credit = 1, .from = from, .to = to };
+}
+
+static int on_replay(void *arg, const struct gw_reading *const *r, size_t n)
+{
+	struct far *f = arg;
+
+	for (size_t i = 0; i < n; i++) {
+		note(f, r[i]->device, r[i]->seq, r[i]->seq, RECEIVED);
+		ack(f, GW_ACK_READINGS, r[i]->device, r[i]->seq, r[i]->seq);
+		f->acks[f->nacks - 1].credit = i + 1 == n;
+	}
+	return 1;
+}
+
+static int on_live(void *arg, const struct gw_reading *r)
+{
+	return on_replay(arg, &r, 1);
+}
+
+static int on_loss(void *arg, const struct gw_loss_row *row)
+{
+	assert_int_equal(row->cause, GW_LOSS_BUFFER_FULL);
+	assert_int_equal(row->readings, row->to - row->from + 1);
+	note(arg, row->device, row->from, row->to, LOST);
+	ack(arg, GW_ACK_LOSS, 0, row->id, row->id);
+	return 1;
+}
+
+/* What the plant made is known by its number: min and max follow. */
+static int on_window(void *arg, const struct gw_window_row *row)
+{
+	struct far *f = arg;
+	const struct gw_window *w = row->window;
+	const struct gw_window_point *p = gw_window_points(w);
+
+	note(f, w->device, w->from, w->to, THINNED);
+	assert_int_equal(w->points, POINTS);
+	assert_int_equal(w->qualities, 0);
+	assert_int_equal(w->ts_from_ms / w->window_ms, w->ts_to_ms / w->window_ms);
+	for (unsigned i = 0; i < POINTS; i++) {
+		double mean = (double)(w->from * 1000 + i) / 2 + (double)((w->to - (w->to > w->from)) * 1000 + i) / 2;
+
+		assert_int_equal(p[i].n, w->to - w->from + 1);
+		assert_int_equal(p[i].min, w->from * 1000 + i);
+		assert_int_equal(p[i].max, w->to * 1000 + i);
+		assert_int_equal(p[i].last, w->to * 1000 + i);
+		assert_true(gw_window_mean(w, &p[i]) - mean < 20 && mean - gw_window_mean(w, &p[i]) < 20);
+	}
+	f->windows++;
+	f->window_readings += w->readings;
+	f->ten_minutes += w->window_ms == GW_TEN_MINUTES_MS;
+	ack(f, GW_ACK_WINDOW, w->device, row->id, row->id);
+	return 1;
+}
+
+/* ---- the rest of what a sink does ---- */
+
+static void got_rows(void *arg, struct gw_rows *rows, const struct gw_err *err)
+{
+	assert_null(err);
+	gw_deliver_rows(((struct far *)arg)->sink.deliver, rows, gw_now_us());
+	gw_sink_pump(&((struct far *)arg)->sink);
+}
+
+static void fetch(void *arg, uint64_t from_id, size_t max_rows, size_t max_bytes)
+{
+	gw_store_fetch(s.st, ((struct far *)arg)->sink.number, from_id, max_rows, max_bytes, got_rows, arg);
+}
+
+static void got_windows(void *arg, struct gw_windows *windows, const struct gw_err *err)
+{
+	assert_null(err);
+	gw_deliver_windows(((struct far *)arg)->sink.deliver, windows);
+	gw_sink_pump(&((struct far *)arg)->sink);
+}
+
+static void fetch_windows(void *arg, uint64_t from_id, size_t max_bytes)
+{
+	struct gw_windows_query q = { .sink = ((struct far *)arg)->sink.number, .from_id = from_id,
+				      .max_bytes = max_bytes };
+
+	gw_store_windows(s.st, &q, got_windows, arg);
+}
+
+static void on_settled(void *arg, uint16_t number, uint64_t from, uint64_t to, int cause)
+{
+	(void)arg, (void)number, (void)from, (void)to, (void)cause;
+	gw_commit_later(&d);
+}
+
+static void on_loss_changed(void *arg, const struct gw_loss_row *row)
+{
+	(void)arg;
+	gw_commit_loss(&d, row);
+}
+
+static void on_window_gone(void *arg, uint64_t id)
+{
+	(void)arg;
+	gw_evict_window_gone(&d, id);
+}
+
+static uint64_t on_loss_id(void *arg)
+{
+	(void)arg;
+	return d.next_loss_id++;
+}
+
+static const struct gw_reading *no_newest(void *arg, uint16_t number)
+{
+	(void)arg, (void)number;
+	return NULL;
+}
+
+static const struct gw_deliver_ops ops = {
+	.live = on_live, .replay = on_replay, .loss = on_loss, .window = on_window, .fetch = fetch,
+	.fetch_windows = fetch_windows, .window_gone = on_window_gone, .settled = on_settled,
+	.loss_changed = on_loss_changed, .loss_id = on_loss_id, .newest = no_newest,
+};
+
+static void answer(struct far *f)
+{
+	for (size_t i = 0; i < f->nacks; i++)
+		gw_deliver_ack(f->sink.deliver, &f->acks[i], gw_now_us());
+	f->nacks = 0;
+	gw_sink_pump(&f->sink);
+}
+
+static void turn(void)
+{
+	struct gw_err err;
+
+	if (gw_loop_turn(s.loop, 1000, &err) < 0)
+		fail_msg("%s", err.msg);
+	for (unsigned i = 0; i < SINKS; i++)
+		answer(&far[i]);
+}
+
+/* ---- a daemon that is only a buffer ---- */
+
+static void on_due(void *arg, uint16_t sink, uint16_t number, const struct gw_ranges *ranges)
+{
+	(void)arg;
+	gw_deliver_restore(far[sink - 1].sink.deliver, number, ranges);
+}
+
+static void on_thinned(void *arg, uint16_t sink, uint16_t number, const struct gw_ranges *ranges)
+{
+	(void)arg;
+	gw_deliver_restore_thinned(far[sink - 1].sink.deliver, number, ranges);
+}
+
+static void on_stored_loss(void *arg, const struct gw_loss_row *row)
+{
+	(void)arg;
+	if (row->state < 2)
+		gw_deliver_restore_loss(far[row->sink - 1].sink.deliver, row);
+	if (row->id >= d.next_loss_id)
+		d.next_loss_id = row->id + 1;
+}
+
+static void register_all(void)
+{
+	struct gw_registration r[DEVICES] = { { .name = "meter", .layout = "l", .layout_size = 1, .rate = MOST },
+					      { .name = "pump", .layout = "l", .layout_size = 1, .rate = MOST } };
+	struct gw_sink_registration k[SINKS] = { { .name = "here" }, { .name = "away" } };
+
+	assert_int_equal(shop_register(&s, r, DEVICES, k, SINKS), 0);
+	for (unsigned i = 0; i < DEVICES; i++) {
+		device[i] = r[i].device;
+		first[i] = r[i].first_seq;
+	}
+	for (unsigned i = 0; i < SINKS; i++)
+		assert_int_equal(k[i].sink, i + 1);
+}
+
+static void open_all(void)
+{
+	struct gw_ring_options ring = { .size = 4 << 20, .boot = "boot-1", .buffer = "b" };
+	char path[128];
+	const char *why;
+	bool found;
+
+	s.opts.max_size = 8 << 20;
+	shop_open(&s);
+	d = (struct gw_daemon){ .loop = s.loop, .store = s.st, .phase = GW_PHASE_STARTING, .sinks = sinks,
+				.nsinks = SINKS, .next_loss_id = 1 };
+	d.core.buffer.max_size = 8 << 20;
+	d.core.buffer.when_full = GW_THIN;
+	d.core.buffer.sync_ms = 1;
+	d.memory = gw_memory_new();
+	snprintf(path, sizeof(path), "%s/ring", s.folder);
+	ring.path = path;
+	assert_int_equal(gw_ring_open(&d.ring, &ring, &found, &why, &s.err), 0);
+	d.commit_timer = gw_on_timer(s.loop, gw_commit_on_timer, &d, &s.err);
+	for (unsigned i = 0; i < SINKS; i++) {
+		sinks[i] = &far[i].sink;
+		far[i].nacks = 0;
+		far[i].sink = (struct gw_sink){ .daemon = &d, .number = (uint16_t)(i + 1) };
+		far[i].sink.deliver = gw_deliver_new(&(struct gw_deliver_options){
+			.sink = (uint16_t)(i + 1), .ops = &ops, .arg = &far[i] });
+	}
+	register_all();
+	gw_store_visit(s.st, &(struct gw_store_visitor){ .arg = &s, .due = on_due, .thinned = on_thinned,
+							 .loss = on_stored_loss, .done = shop_done });
+	shop_wait(&s);
+	for (unsigned i = 0; i < SINKS; i++)
+		if (far[i].present)
+			gw_deliver_connected(far[i].sink.deliver, 20, gw_now_us());
+}
+
+static void close_all(void)
+{
+	d.closing = true;
+	shop_close(&s);
+	for (unsigned i = 0; i < SINKS; i++) {
+		gw_deliver_free(far[i].sink.deliver);
+		gw_watch_stop(far[i].sink.timer);
+	}
+	gw_watch_stop(d.commit_timer);
+	gw_ring_close(d.ring, true);
+	gw_memory_free(d.memory);
+	gw_evict_free(&d);
+	free(d.pending);
+	free(d.changed_losses);
+}
+
+static void begin_world(uint64_t from_now_ms, int64_t every_ms)
+{
+	memset(far, 0, sizeof(far));
+	memset(made, 0, sizeof(made));
+	now_ms = START + (int64_t)from_now_ms;
+	step_ms = every_ms;
+	far[0].present = true;
+	open_all();
+}
+
+static void hand_in(unsigned i, uint64_t seq)
+{
+	int64_t ts_ms = START + (int64_t)(seq - first[i]) * step_ms;
+	struct gw_reading *r = some_reading(device[i], seq, ts_ms, POINTS);
+	const struct gw_reading *kept;
+	uint64_t at;
+
+	r->mono_ms = ts_ms - START;
+	r->crc = gw_reading_crc(r);
+	while ((kept = gw_ring_append(d.ring, r, &at)) == NULL) {
+		gw_commit_make_room(&d, r->size);
+		turn();
+	}
+	free(r);
+	gw_commit_reading(&d, kept, at);
+	for (unsigned k = 0; k < SINKS; k++)
+		gw_deliver_reading(far[k].sink.deliver, kept, at, gw_now_us());
+}
+
+/* Who is there is never far behind, so that nothing of its own is thinned. */
+static void keep_up(void)
+{
+	do
+		turn();
+	while (gw_deliver_stats(far[0].sink.deliver).backlog > 300);
+}
+
+static void make(unsigned n)
+{
+	for (unsigned k = 0; k < n; k++)
+		for (unsigned i = 0; i < DEVICES; i++) {
+			assert_true(made[i] < MOST);
+			hand_in(i, first[i] + made[i]++);
+			if (made[i] % 50 == 0)
+				keep_up();
+		}
+}
+
+static void settle(void)
+{
+	gw_commit_later(&d);
+	for (int i = 0; i < 3 || !gw_commit_idle(&d) || d.evicting || gw_deliver_stats(far[0].sink.deliver).backlog; i++)
+		turn();
+}
+
+/* The sink that is away has acknowledged nothing. */
+static bool is_stored(unsigned i, uint64_t seq)
+{
+	return gw_deliver_is_due(far[1].sink.deliver, device[i], seq) ||
+	       gw_ranges_has(gw_deliver_thinned_of(far[1].sink.deliver, device[i]), seq);
+}
+
+/* As after a kill: what was not committed lies in the ring and is handed in again, and so are
+ * acknowledgements. */
+static void kill_and_restart(void)
+{
+	uint64_t seqs[MOST / 10][2];
+	size_t n = d.npending;
+
+	assert_true(n < MOST / 10);
+	for (size_t i = 0; i < n; i++) {
+		seqs[i][0] = d.pending[i].r->device == device[0] ? 0 : 1;
+		seqs[i][1] = d.pending[i].r->seq;
+	}
+	close_all();
+	open_all();
+	for (size_t i = 0; i < n; i++)
+		if (!is_stored((unsigned)seqs[i][0], seqs[i][1]))
+			hand_in((unsigned)seqs[i][0], seqs[i][1]);
+	for (unsigned i = 0; i < DEVICES; i++)
+		for (uint64_t k = 0; k < made[i]; k++)
+			if (far[0].fate[i][k] == RECEIVED)
+				gw_deliver_settle(far[0].sink.deliver, device[i], first[i] + k, first[i] + k);
+}
+
+static void come_back(struct far *f)
+{
+	struct gw_deliver_stats st;
+
+	f->present = true;
+	gw_deliver_connected(f->sink.deliver, 20, gw_now_us());
+	gw_sink_pump(&f->sink);
+	do {
+		turn();
+		gw_commit_later(&d);
+		st = gw_deliver_stats(f->sink.deliver);
+	} while (st.backlog || st.in_flight || st.thinned || st.losses);
+	settle();
+}
+
+static void assert_closed(const struct far *f)
+{
+	uint64_t all = made[0] + made[1];
+
+	assert_int_equal(count(f, NOTHING), 0);
+	assert_int_equal(count(f, RECEIVED) + count(f, THINNED) + count(f, LOST), all);
+	for (unsigned i = 0; i < DEVICES; i++)
+		assert_int_equal(gw_deliver_open_from(f->sink.deliver, device[i]), 0);
+}
+
+/* Rows of a query at the file itself. */
+static long long rows_of(const char *query)
+{
+	char command[300];
+	long long n = -1;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "sqlite3 -readonly %s '%s'", s.path, query);
+	f = popen(command, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lld", &n), 1);
+	pclose(f);
+	return n;
+}
+
+/* ---- situations ---- */
+
+static void three_times_the_buffer_leave_a_window_for_each_minute(void **state)
+{
+	(void)state;
+	begin_world(0, 1000);
+	make(6000); /* 100 minutes, 15 MB for 5 MiB */
+	settle();
+	assert_int_equal(count(&far[0], RECEIVED), 12000); /* who was there got all of them */
+	assert_int_equal(gw_deliver_stats(far[0].sink.deliver).thinned, 0);
+	assert_true(gw_deliver_stats(far[1].sink.deliver).thinned > 6000);
+	assert_true(gw_deliver_open_from(far[1].sink.deliver, device[0]) == first[0]);
+	assert_true(shop_size(&s, "") + shop_size(&s, "-wal") + shop_size(&s, ".reserve") <= 8 << 20);
+	come_back(&far[1]);
+	assert_closed(&far[1]);
+	assert_int_equal(count(&far[1], LOST), 0);
+	assert_int_equal(far[1].ten_minutes, 0);
+	/* a window for each minute of each device; the last of each may be cut by what stayed */
+	assert_int_equal(far[1].windows, (count(&far[1], THINNED) + 118) / 60);
+	assert_int_equal(rows_of("SELECT count(*) FROM window"), 0);
+	close_all();
+}
+
+static void kills_in_the_middle_of_thinning_lose_and_double_nothing(void **state)
+{
+	(void)state;
+	begin_world(0, 1000);
+	srand(7);
+	for (unsigned i = 0; i < 14; i++) {
+		make(300 + (unsigned)rand() % 80);
+		for (int k = rand() % 6; k > 0; k--)
+			turn();
+		kill_and_restart();
+	}
+	settle();
+	assert_true(gw_deliver_stats(far[1].sink.deliver).thinned > 1000);
+	come_back(&far[1]);
+	assert_closed(&far[1]);
+	assert_int_equal(count(&far[1], LOST), 0);
+	assert_int_equal(count(&far[0], THINNED), 0);
+	close_all();
+}
+
+static void minutes_become_ten_minutes_and_at_last_the_oldest_are_losses(void **state)
+{
+	uint64_t edge = 0;
+
+	(void)state;
+	begin_world(0, 30000); /* two readings a minute */
+	make(3000);
+	settle();
+	assert_true(rows_of("SELECT count(*) FROM window WHERE window_ms = 600000") > 0);
+	assert_int_equal(rows_of("SELECT count(*) FROM loss"), 0);
+	make(9000);
+	settle();
+	kill_and_restart();
+	assert_true(shop_size(&s, "") + shop_size(&s, "-wal") + shop_size(&s, ".reserve") <= 8 << 20);
+	come_back(&far[1]);
+	assert_closed(&far[1]);
+	assert_true(count(&far[1], LOST) > 0 && count(&far[1], THINNED) > 0 && count(&far[1], RECEIVED) > 0);
+	assert_true(far[1].ten_minutes > 50);
+	while (far[1].fate[0][edge] == LOST) /* the oldest are lost, then come windows, then readings */
+		edge++;
+	assert_int_equal(far[1].fate[0][edge], THINNED);
+	for (; edge < made[0] && far[1].fate[0][edge] == THINNED; edge++)
+		;
+	for (; edge < made[0]; edge++)
+		assert_int_equal(far[1].fate[0][edge], RECEIVED);
+	close_all();
+}
+
+static void what_is_asked_for_again_does_not_bring_back_what_lies_in_a_window(void **state)
+{
+	(void)state;
+	begin_world(0, 1000);
+	make(4000);
+	settle();
+	assert_true(gw_deliver_stats(far[1].sink.deliver).thinned > 2000);
+	gw_deliver_again(far[1].sink.deliver, device[0], first[0], first[0] + made[0] - 1);
+	come_back(&far[1]);
+	assert_closed(&far[1]);
+	close_all();
+}
+
+/* In memory: thousands of synced commits are not what this is about. */
+static int begin_in_memory(void **state)
+{
+	begin(state);
+	rmdir(s.folder);
+	snprintf(s.folder, sizeof(s.folder), "/dev/shm/test_evict.XXXXXX");
+	if (!mkdtemp(s.folder))
+		abort();
+	snprintf(s.path, sizeof(s.path), "%s/b.db", s.folder);
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin_in_memory, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(three_times_the_buffer_leave_a_window_for_each_minute),
+		TEST(kills_in_the_middle_of_thinning_lose_and_double_nothing),
+		TEST(minutes_become_ten_minutes_and_at_last_the_oldest_are_losses),
+		TEST(what_is_asked_for_again_does_not_bring_back_what_lies_in_a_window),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
