@@ -16,6 +16,8 @@ struct listing {
 	size_t names_n;
 	struct gw_loss_row *rows;
 	size_t n, capacity;
+	struct gw_loss_row *thinned; /* ranges of numbers in windows */
+	size_t nthinned, thinned_capacity;
 };
 
 static void on_device(void *arg, uint16_t device, const char *name, uint64_t first_seq, uint64_t next_seq)
@@ -39,6 +41,19 @@ static void on_loss(void *arg, const struct gw_loss_row *row)
 		}
 	l->rows = gw_grow(l->rows, &l->capacity, l->n + 1, sizeof(*l->rows));
 	l->rows[l->n++] = *row;
+}
+
+/* What lies in windows is no loss: one line for each range, so that nobody looks for it elsewhere. */
+static void on_thinned(void *arg, uint16_t sink, uint16_t device, const struct gw_ranges *ranges)
+{
+	struct listing *l = arg;
+
+	for (uint32_t i = 0; i < ranges->n; i++) {
+		l->thinned = gw_grow(l->thinned, &l->thinned_capacity, l->nthinned + 1, sizeof(*l->thinned));
+		l->thinned[l->nthinned++] = (struct gw_loss_row){
+			.sink = sink, .device = device, .exact = true, .from = ranges->r[i].from,
+			.to = ranges->r[i].to, .readings = ranges->r[i].to - ranges->r[i].from + 1 };
+	}
 }
 
 static const char *device_name(const struct listing *l, uint16_t number)
@@ -67,6 +82,13 @@ static json_t *document(struct listing *l)
 			json_array_append_new(list, gw_view_loss(sink, device_name(l, l->rows[i].device),
 								 &l->rows[i]));
 	}
+	for (size_t i = 0; i < l->nthinned; i++) {
+		const char *sink = sink_name(l->d, l->thinned[i].sink);
+
+		if (sink)
+			json_array_append_new(list, gw_view_thinned(sink, device_name(l, l->thinned[i].device),
+								    &l->thinned[i]));
+	}
 	return list;
 }
 
@@ -86,6 +108,7 @@ static void listed(void *arg, const struct gw_err *err)
 		free(l->names[i]);
 	free(l->names);
 	free(l->rows);
+	free(l->thinned);
 	free(l);
 }
 
@@ -99,5 +122,6 @@ void gw_control_losses(struct gw_client *c)
 	c->listing = &l->client;
 	c->busy = true;
 	gw_store_visit(l->d->store, &(struct gw_store_visitor){ .arg = l, .device = on_device,
-								.loss = on_loss, .done = listed });
+								.loss = on_loss, .thinned = on_thinned,
+								.done = listed });
 }

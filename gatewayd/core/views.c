@@ -239,6 +239,13 @@ json_t *gw_view_loss(const char *sink, const char *device, const struct gw_loss_
 	return doc;
 }
 
+json_t *gw_view_thinned(const char *sink, const char *device, const struct gw_loss_row *row)
+{
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:s}", "sink", sink, "device", device, "from",
+			 (json_int_t)row->from, "to", (json_int_t)row->to, "count", (json_int_t)row->readings,
+			 "cause", "thinned", "exact", 1, "state", "in windows");
+}
+
 /* ---- buffer, health, status ---- */
 
 /* Readings that lie in windows, of the sink that has most. */

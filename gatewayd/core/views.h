@@ -17,6 +17,8 @@ json_t *gw_view_devices(struct gw_daemon *d);
 json_t *gw_view_points(struct gw_daemon *d, const struct gw_device *only); /* NULL: of all */
 json_t *gw_view_buffer(struct gw_daemon *d);
 /* A loss message of the contract plus `sink`, `device` and how far it is told. */
+/* Of a range of numbers that lie in windows. */
+json_t *gw_view_thinned(const char *sink, const char *device, const struct gw_loss_row *row);
 json_t *gw_view_loss(const char *sink, const char *device, const struct gw_loss_row *row);
 /* A data message of the contract plus `device`. */
 json_t *gw_view_reading(const struct gw_device *dev, const struct gw_reading *r);

@@ -32,7 +32,8 @@ const struct ctl_command ctl_commands[] = {
 	  ctl_show_buffer, ctl_judge_buffer },
 	{ "losses", "", 0, 0, "List the readings that had to be given up, by device and sink.",
 	  "FROM and TO are numbers of readings (seq), both included.  A record is unsent while it may grow, sent when it "
-	  "is on its way, then acknowledged.", DEVICE_MS, ctl_ask, ctl_show_losses, NULL },
+	  "is on its way, then acknowledged.  Thinned readings (buffer.when_full: thin) stand here while their windows "
+	  "wait.", DEVICE_MS, ctl_ask, ctl_show_losses, NULL },
 	{ "replay", "DEVICE FROM TO [SINK]", 3, 4, "Send the stored readings FROM to TO of a device again.",
 	  "FROM and TO are two numbers of readings (seq) or two times, both included: 2026-11-22T10:00:00+07:00, "
 	  "2026-11-22T03:00Z, or '2026-11-22 10:00' in the gateway's local time.  Without SINK to every sink.",

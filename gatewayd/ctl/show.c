@@ -218,6 +218,7 @@ void ctl_show_buffer(const struct ctl *c, const json_t *data)
 		{ "readings", "{readings}" },
 		{ "size", "{bytes:size} of {max_size:size}" },
 		{ "free", "{free:size}" },
+		{ "thinned", "{thinned} readings in windows" },
 		{ "oldest", "{oldest_ts:since}" },
 		{ "outage", "room for {horizon_s:seconds}" },
 		{ "history", "{history_ms:age}" },

@@ -68,12 +68,14 @@ class Thin(unittest.TestCase):
             w.start(wait=False)
             wait_until(lambda: w.ctl("version", check=False)[0] == 0, 10, "the daemon answers")
             wait_until(lambda: self.thinned(w) > 1500, 40, "three times the buffer")
+            came = {n: set(w.ledger(n).readings) for n in NAMES}  # their acknowledgement may have been lost
             self.must_close = {n: max(w.ledger(n).seqs()) + 1 for n in NAMES}
             w.gate.open()
             wait_until(lambda: self.closed(w), 60, "the books close", every=0.5)
             for name, book in self.books(w).items():
                 self.assertTrue(book.windows, name)
-                self.assertEqual((book.losses, book.twice(), book.differing), ([], [], []))
+                self.assertEqual((book.losses, book.differing), ([], []))
+                self.assertLessEqual(set(book.twice()), came[name])
                 for d in book.windows.values():
                     self.check_window(d)
             wait_until(lambda: self.thinned(w) == 0, 10, "all windows are acknowledged")
