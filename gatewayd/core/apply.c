@@ -471,6 +471,9 @@ void gw_apply_end(struct gw_apply *a)
 	d->plan = NULL;
 	free(a->first_seqs);
 	free(a->next_seqs);
+	for (size_t i = 0; i < a->non_ring; i++)
+		gw_ranges_free(&a->on_ring[i].known);
+	free(a->on_ring);
 	free(a->devices);
 	free(a->sink_regs);
 	free(a->sources);

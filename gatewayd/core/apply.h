@@ -11,6 +11,12 @@
 struct gw_apply;
 typedef void gw_apply_fn(struct gw_apply *a, const struct gw_err *err);
 
+/* What the ring says of one device's numbers. */
+struct gw_from_ring {
+	uint64_t next;           /* all below were given; 0: nothing */
+	struct gw_ranges known;  /* their readings lie there, or nobody waits for them */
+};
+
 struct gw_apply {
 	struct gw_daemon *d;
 	gw_apply_fn *then;
@@ -26,6 +32,9 @@ struct gw_apply {
 	uint64_t *first_seqs; /* by device number, while recovering */
 	uint64_t *next_seqs;  /* the same: numbers below are committed */
 	size_t nfirst_seqs, nnext_seqs, from_ring;
+	struct gw_from_ring *on_ring; /* by device number, while recovering */
+	size_t non_ring;
+	bool ring_damaged;
 };
 
 void gw_apply_plan(struct gw_daemon *d, struct gw_plan *p, gw_apply_fn *then); /* takes the plan over */

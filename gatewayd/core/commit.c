@@ -103,7 +103,8 @@ static void mark_numbers(struct gw_daemon *d)
 
 		if (!dev || dev->next_seq <= dev->stored_next)
 			continue;
-		given.from = given.to = dev->next_seq - 1;
+		given.from = dev->stored_next;
+		given.to = dev->next_seq - 1;
 		gw_ring_append_ack(d->ring, &given);
 	}
 }
@@ -171,8 +172,11 @@ static void gather_next(struct batch *b)
 {
 	struct gw_daemon *d = b->d;
 
-	b->next = calloc(d->ndevices + 1, sizeof(*b->next));
+	b->next = calloc(d->ndevices + d->nabsent + 1, sizeof(*b->next));
 	assert(b->next);
+	for (size_t i = 0; i < d->nabsent; i++)
+		if (!numbered(d, d->absent[i].device))
+			b->next[b->c.nnext++] = d->absent[i];
 	for (size_t i = 0; i < d->ndevices; i++) {
 		struct gw_device *dev = d->devices[i];
 
@@ -196,7 +200,8 @@ static void hold_back_next(struct batch *b)
 			if (b->next[n].device == d->pending[i].r->device &&
 			    b->next[n].next_seq > d->pending[i].r->seq) {
 				b->next[n].next_seq = d->pending[i].r->seq;
-				d->devices[b->next[n].device]->next_changed = true;
+				if (numbered(d, b->next[n].device)) /* the others are in each commit */
+					d->devices[b->next[n].device]->next_changed = true;
 			}
 }
 

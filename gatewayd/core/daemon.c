@@ -234,6 +234,7 @@ void gw_recovered(struct gw_apply *a, const struct gw_err *err)
 	gw_outlook_note(d);
 	gw_apply_go(a);
 	gw_apply_end(a);
+	gw_repair_recovered(d);
 	d->phase = GW_PHASE_RUNNING;
 	gw_commit_now(d);
 	sd_notify(0, "READY=1");
@@ -248,7 +249,8 @@ static int open_all(struct gw_daemon *d, struct gw_err *err)
 	struct gw_store_options store = { .path = d->core.buffer.path,
 					  .max_size = (uint64_t)d->core.buffer.max_size,
 					  .history_ms = d->core.buffer.history_ms, .boot = d->boot,
-					  .build_ms = GW_BUILD_MS };
+					  .build_ms = GW_BUILD_MS, .event = gw_repair_event,
+					  .event_arg = d };
 	struct gw_ring_options ring = { .path = d->core.buffer.ring.path,
 					.size = (uint64_t)d->core.buffer.ring.size, .boot = d->boot,
 					.buffer = d->info.buffer };
@@ -263,6 +265,7 @@ static int open_all(struct gw_daemon *d, struct gw_err *err)
 	if (*aside)
 		gw_log(GW_ERROR, "the buffer was damaged: it lies in %s now, a new one was begun", aside);
 	gw_timekeeper_begin(d);
+	d->salvaging = d->info.salvaging;
 	if (gw_ring_open(&d->ring, &ring, &d->ring_found, &why, err) != 0)
 		return gw_err_ctx(err, "buffer.ring");
 	if (why)
@@ -344,6 +347,7 @@ static void reload_registered(struct gw_apply *a, const struct gw_err *err)
 		d->outlook.load = d->plan->load;
 		gw_store_configure(d->store, (uint64_t)d->core.buffer.max_size, d->core.buffer.history_ms);
 		gw_apply_sinks(a);
+		gw_recover_gaps(a);
 		gw_log(GW_INFO, "reloaded: %zu source%s and %zu sink%s new or changed", a->nsources,
 		       a->nsources == 1 ? "" : "s", a->nsinks, a->nsinks == 1 ? "" : "s");
 		for (size_t i = 0; i < d->nsinks; i++)
@@ -478,6 +482,7 @@ static void end(struct gw_daemon *d)
 	free(d->changed_losses);
 	free(d->boots);
 	gw_clock_free(d->clock);
+	free(d->absent);
 	gw_memory_free(d->memory);
 	gw_receiver_free(d->receiver);
 	gw_loop_free(d->loop);
@@ -492,7 +497,7 @@ int gw_daemon_run(const char *file)
 
 	assert(d);
 	d->file = file;
-	d->swept = true;
+	d->swept = d->salvage_exact = true;
 	d->memory = gw_memory_new();
 	d->exit_code = GW_EXIT_OTHER;
 	gw_log_open("gatewayd", GW_INFO);

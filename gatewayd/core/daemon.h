@@ -5,6 +5,7 @@
  *	outlet.c   sinks: layouts, states, deliveries and acknowledgements
  *	commit.c   the group commit, and what it frees
  *	evict.c    what gives way when the buffer is full: thinned to windows, or given up
+ *	repair.c  a buffer that was damaged: what is missing is declared lost
  *	apply.c    from a plan to a running gateway, at start and at a reload
  *	state.c    the memory of plugins, between their links, memory.c and the commit
  *	timekeeper.c  may the clock be believed; times of readings, in and out
@@ -128,6 +129,11 @@ struct gw_daemon {
 	struct gw_store_info info;
 	struct gw_ring *ring;
 	bool ring_found;
+	bool salvaging;     /* readings of a damaged database are on their way into the new one */
+	bool salvage_exact; /* and what was due is known */
+	uint64_t damaged;   /* readings found damaged in the buffer and taken out */
+	struct gw_next_row *absent; /* numbers given to devices that are not configured */
+	size_t nabsent, absent_capacity;
 	uint64_t next_loss_id;
 
 	struct gw_device **devices; /* by the store's number; NULL: not configured now */
@@ -212,6 +218,9 @@ void gw_evict_gather(struct gw_daemon *d, struct gw_commit *c); /* what a commit
 void gw_evict_committed(struct gw_daemon *d);                   /* it is on the disk */
 void gw_evict_window_gone(struct gw_daemon *d, uint64_t id);
 void gw_evict_free(struct gw_daemon *d);
+/* repair.c: damage to the buffer */
+void gw_repair_event(void *arg, const struct gw_store_event *e);
+void gw_repair_recovered(struct gw_daemon *d); /* all that is due is known to the sinks */
 
 /* state.c */
 void gw_state_send(struct gw_daemon *d, const struct gw_instance *i, struct gw_child *child); /* before START */

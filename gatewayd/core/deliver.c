@@ -43,6 +43,7 @@ void gw_deliver_free(struct gw_deliver *d)
 		gw_ranges_free(&d->devices[i].again);
 		gw_ranges_free(&d->devices[i].thinned);
 		gw_ranges_free(&d->devices[i].told);
+		gw_ranges_free(&d->devices[i].doubt);
 	}
 	free(d->devices);
 	gw_window_free(d);
@@ -106,14 +107,19 @@ void gw_deliver_restore(struct gw_deliver *d, uint16_t device, const struct gw_r
 {
 	struct outgoing *o = gw_deliver_slot(d, device);
 
-	for (uint32_t i = 0; i < due->n; i++)
+	for (uint32_t i = 0; i < due->n; i++) {
 		due_add(d, o, due->r[i].from, due->r[i].to);
+		gw_doubt_add(d, o, due->r[i].from, due->r[i].to);
+	}
 	o->changed = false;
 }
 
 void gw_deliver_due(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to)
 {
-	due_add(d, gw_deliver_slot(d, device), from, to);
+	struct outgoing *o = gw_deliver_slot(d, device);
+
+	due_add(d, o, from, to);
+	gw_ranges_remove(&o->doubt, from, to);
 }
 
 void gw_deliver_settle(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to)

@@ -71,8 +71,18 @@ void gw_deliver_restore_loss(struct gw_deliver *d, const struct gw_loss_row *row
 /* --- events --- */
 /* A new reading lies in the ring at `position`; it is due now. */
 void gw_deliver_reading(struct gw_deliver *d, const struct gw_reading *r, uint64_t position, int64_t now_us);
-/* A number that is due but whose reading is only on disk, or comes from a former process. */
+/* A number that is due but whose reading is only on disk, or comes from a former process.  Clears
+ * its doubt. */
 void gw_deliver_due(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
+/*
+ * --- doubt: is what is due there at all? ---
+ * Numbers that were restored, and all that are due once gw_deliver_doubt() was called, must have a row
+ * in the store.  gw_deliver_prove(): the store has all the rows it will have; those that a whole walk
+ * through it does not find then are given up (damaged).  exact: it is known that they were due.
+ */
+void gw_deliver_doubt(struct gw_deliver *d);
+void gw_deliver_trust(struct gw_deliver *d, uint16_t device, uint64_t seq); /* it lies in the ring */
+void gw_deliver_prove(struct gw_deliver *d, bool exact);
 /* Acknowledged to a former process. */
 void gw_deliver_settle(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 /* The ring forgot everything below `position`. */

@@ -14,6 +14,7 @@ struct outgoing { /* one device */
 	struct gw_ranges thinned; /* in windows that the far end has not acknowledged */
 	struct gw_ranges again; /* asked for once more: may be gone from the store */
 	struct gw_ranges told;  /* went out without a trusted time */
+	struct gw_ranges doubt; /* no row of it was seen yet */
 	uint64_t last_sent; /* highest number ever handed to the sink by this process */
 	int64_t live_us;
 	bool parked;  /* the far end refuses its topic */
@@ -88,6 +89,10 @@ struct gw_deliver {
 	uint64_t end_id;      /* first id not yet in the store, or GW_END_UNKNOWN */
 	uint64_t before_id;   /* end_id at the commit before */
 	int64_t walked_us;    /* when the walk was last begun anew because something was passed by */
+	uint64_t asked_id;    /* where the fetch under way starts */
+	bool doubting, proving; /* some device has `doubt`; and a whole walk will tell */
+	bool doubt_exact;
+	uint64_t proven_id;   /* rows below were looked at */
 	bool again;           /* some device has `again` */
 	enum keeping again_keeping; /* KEPT: a walk from the first row is to find them */
 	struct windows windows;
@@ -104,6 +109,10 @@ void gw_deliver_rewind(struct gw_deliver *d); /* the backlog is walked again fro
 
 /* What is not live may use three quarters of the window, so that live always finds room. */
 bool gw_deliver_has_share(const struct gw_deliver *d);
+
+/* deliver_doubt.c */
+void gw_doubt_add(struct gw_deliver *d, struct outgoing *o, uint64_t from, uint64_t to);
+void gw_doubt_rows(struct gw_deliver *d, const struct gw_rows *rows); /* the answer to asked_id */
 
 /* deliver_loss.c */
 void gw_loss_add(struct gw_deliver *d, const struct gw_giveup *g, const struct gw_range *r);

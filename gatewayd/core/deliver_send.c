@@ -219,6 +219,7 @@ void gw_deliver_rows(struct gw_deliver *d, struct gw_rows *rows, int64_t now_us)
 		return;
 	}
 	gw_deliver_drop_rows(d);
+	gw_doubt_rows(d, rows);
 	d->rows = rows;
 	d->next_id = rows->next_id;
 	if (rows->end)
@@ -349,6 +350,7 @@ static void ask_for_rows(struct gw_deliver *d, int64_t now_us)
 		return;
 	d->fetching = true;
 	d->stale = false;
+	d->asked_id = d->next_id;
 	d->o.ops->fetch(d->o.arg, d->next_id, FETCH_ROWS, FETCH_BYTES);
 }
 

@@ -111,6 +111,21 @@ static struct gw_device *configured(struct gw_apply *a, uint16_t number)
 	return NULL;
 }
 
+static struct gw_from_ring *from_ring(struct gw_apply *a, uint16_t device)
+{
+	a->on_ring = gw_grow(a->on_ring, &a->non_ring, device + 1u, sizeof(*a->on_ring));
+	return &a->on_ring[device];
+}
+
+static void note_known(struct gw_apply *a, uint16_t device, uint64_t from, uint64_t to)
+{
+	struct gw_from_ring *on = from_ring(a, device);
+
+	gw_ranges_add(&on->known, from, to);
+	if (on->next <= to)
+		on->next = to + 1;
+}
+
 static void ring_reading(struct gw_apply *a, const struct gw_reading *r, uint64_t position)
 {
 	struct gw_daemon *d = a->d;
@@ -125,6 +140,7 @@ static void ring_reading(struct gw_apply *a, const struct gw_reading *r, uint64_
 	gw_commit_reading(d, r, position);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_deliver_due(d->sinks[i]->deliver, r->device, r->seq, r->seq);
+	note_known(a, r->device, r->seq, r->seq);
 	a->from_ring++;
 }
 
@@ -139,6 +155,7 @@ static void ring_ack(struct gw_apply *a, const struct gw_ring_ack *ack)
 		dev->next_seq = ack->to + 1;
 		dev->next_changed = true;
 	}
+	note_known(a, ack->device, ack->from, ack->to);
 	if (!s)
 		return;
 	if (ack->lost && ack->lost <= GW_LOSS_CAUSES)
@@ -173,13 +190,22 @@ static void walk_ring(struct gw_apply *a)
 			ring_told(a, &ack);
 		position = at;
 	}
+	a->ring_damaged = damaged;
 	if (damaged)
 		gw_log(GW_ERROR, "the ring was damaged: what lay behind is lost");
 	if (a->from_ring)
 		gw_log(GW_INFO, "%zu readings of the former process were recovered from memory", a->from_ring);
 }
 
-/* Without a ring: numbers that may have been given and are gone. */
+static void declare(struct gw_daemon *d, const struct gw_giveup *g)
+{
+	for (size_t i = 0; i < d->nsinks; i++) {
+		gw_deliver_due(d->sinks[i]->deliver, g->device, g->from, g->to);
+		gw_deliver_give_up(d->sinks[i]->deliver, g);
+	}
+}
+
+/* Without a whole ring: numbers that may have been given and are gone. */
 static void close_gap(struct gw_apply *a, struct gw_device *dev, const struct gw_registration *r)
 {
 	struct gw_daemon *d = a->d;
@@ -187,24 +213,85 @@ static void close_gap(struct gw_apply *a, struct gw_device *dev, const struct gw
 	if (!r->gap_from)
 		return;
 	dev->next_changed = true; /* committed once, so that an orderly stop leaves no gap behind */
-	if (d->ring_found)
+	if ((d->ring_found && !a->ring_damaged) || dev->next_seq > r->gap_to)
 		return;
 	gw_log(GW_WARNING, "device '%s': up to %llu numbers may have been lost in a power cut", dev->name,
-	       (unsigned long long)(r->gap_to - r->gap_from + 1));
-	for (size_t i = 0; i < d->nsinks; i++) {
-		struct gw_giveup g = { .device = dev->number, .from = r->gap_from, .to = r->gap_to,
-				       .cause = GW_LOSS_POWER_CUT, .exact = false };
-
-		gw_deliver_due(d->sinks[i]->deliver, dev->number, r->gap_from, r->gap_to);
-		gw_deliver_give_up(d->sinks[i]->deliver, &g);
-	}
+	       (unsigned long long)(r->gap_to - dev->next_seq + 1));
+	declare(d, &(struct gw_giveup){ .device = dev->number, .from = dev->next_seq, .to = r->gap_to,
+					.cause = d->ring_found ? GW_LOSS_DAMAGED : GW_LOSS_POWER_CUT,
+					.exact = false });
 	dev->next_seq = dev->stored_next = r->gap_to + 1;
+}
+
+/*
+ * Numbers behind the store's last commit that are not on the ring although later ones are: they
+ * were committed, and the database that said so has lost it.
+ */
+static void close_hole(struct gw_apply *a, uint16_t number)
+{
+	struct gw_daemon *d = a->d;
+	struct gw_from_ring *on = &a->on_ring[number];
+	struct gw_ranges hole = { 0 };
+
+	if (number >= a->nnext_seqs || on->next <= a->next_seqs[number])
+		return;
+	gw_ranges_add(&hole, a->next_seqs[number], on->next - 1);
+	for (uint32_t i = 0; i < on->known.n; i++)
+		gw_ranges_remove(&hole, on->known.r[i].from, on->known.r[i].to);
+	for (uint32_t i = 0; i < hole.n; i++)
+		declare(d, &(struct gw_giveup){ .device = number, .from = hole.r[i].from, .to = hole.r[i].to,
+						.cause = GW_LOSS_DAMAGED, .exact = false });
+	if (hole.total)
+		gw_log(GW_ERROR, "%llu committed readings of device %u are not in the buffer any more",
+		       (unsigned long long)hole.total, number);
+	gw_ranges_free(&hole);
+}
+
+/* Numbers of a device that is not configured now: they must not be given again when it comes back. */
+static void keep_next(struct gw_apply *a, uint16_t number, uint64_t next)
+{
+	struct gw_daemon *d = a->d;
+
+	if (configured(a, number) || number >= a->nnext_seqs || next <= a->next_seqs[number])
+		return;
+	d->absent = gw_grow(d->absent, &d->absent_capacity, d->nabsent + 1, sizeof(*d->absent));
+	d->absent[d->nabsent++] = (struct gw_next_row){ number, next };
+}
+
+/* Numbers that were due when the power went, of a device that is not configured now. */
+static void close_absent(struct gw_apply *a, uint16_t number)
+{
+	struct gw_daemon *d = a->d;
+	uint64_t next = 0;
+
+	for (size_t i = 0; i < d->nsinks; i++) {
+		const struct gw_ranges *due = gw_deliver_due_of(d->sinks[i]->deliver, number);
+
+		if (due && due->n && due->r[due->n - 1].to >= next)
+			next = due->r[due->n - 1].to + 1;
+	}
+	if (configured(a, number) || next <= a->next_seqs[number])
+		return;
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_deliver_give_up(d->sinks[i]->deliver,
+				   &(struct gw_giveup){ .device = number, .from = a->next_seqs[number],
+							.to = next - 1, .cause = GW_LOSS_POWER_CUT,
+							.exact = true });
+	keep_next(a, number, next);
+}
+
+void gw_recover_gaps(struct gw_apply *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->nsources; i++)
+		for (size_t k = 0; k < a->sources[i]->ndevices; k++, n++)
+			close_gap(a, a->sources[i]->devices[k], &a->devices[n]);
 }
 
 static void visited(void *arg, const struct gw_err *err)
 {
 	struct gw_apply *a = arg;
-	size_t n = 0;
 
 	if (err) {
 		gw_recovered(a, err);
@@ -213,9 +300,13 @@ static void visited(void *arg, const struct gw_err *err)
 	gw_timekeeper_restore(a->d);
 	if (a->d->ring_found)
 		walk_ring(a);
-	for (size_t i = 0; i < a->nsources; i++)
-		for (size_t k = 0; k < a->sources[i]->ndevices; k++, n++)
-			close_gap(a, a->sources[i]->devices[k], &a->devices[n]);
+	for (size_t i = 0; i < a->non_ring; i++) {
+		close_hole(a, (uint16_t)i);
+		keep_next(a, (uint16_t)i, a->on_ring[i].next);
+	}
+	for (size_t i = 0; !a->d->ring_found && i < a->nnext_seqs; i++)
+		close_absent(a, (uint16_t)i);
+	gw_recover_gaps(a);
 	gw_recovered(a, NULL);
 }
 

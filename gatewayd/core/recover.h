@@ -8,6 +8,8 @@
 #include "core/apply.h"
 
 void gw_recover(struct gw_apply *a);
+/* At a reload too: of devices that come back. */
+void gw_recover_gaps(struct gw_apply *a);
 void gw_recovered(struct gw_apply *a, const struct gw_err *err); /* daemon.c */
 
 #endif

@@ -11,7 +11,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { STACK_SIZE = 256 * 1024 };
@@ -30,6 +32,8 @@ struct gw_store {
 	bool stopping;
 	int wake; /* eventfd */
 	struct gw_watch *watch;
+	gw_store_event_fn *event;
+	void *event_arg;
 };
 
 static void put(struct list *l, struct gw_request *q)
@@ -53,17 +57,33 @@ static struct gw_request *get(struct list *l)
 
 /* ---- the thread ---- */
 
-/* NULL: all is done and no more will come. */
-static struct gw_request *next_request(struct gw_store *st)
+/* NULL: nothing came until then (*idle), or all is done and no more will come. */
+static struct gw_request *next_request(struct gw_store *st, const struct timespec *until, bool *idle)
 {
 	struct gw_request *q;
+	int timeout = 0;
 
 	pthread_mutex_lock(&st->mutex);
-	while (!st->todo.first && !st->stopping)
-		pthread_cond_wait(&st->work, &st->mutex);
+	while (!st->todo.first && !st->stopping && timeout == 0)
+		timeout = pthread_cond_timedwait(&st->work, &st->mutex, until);
+	*idle = !st->todo.first && !st->stopping;
 	q = get(&st->todo);
 	pthread_mutex_unlock(&st->mutex);
 	return q;
+}
+
+static struct timespec in_ms(int64_t ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return t;
 }
 
 static void hand_back(struct gw_store *st, struct gw_request *q, bool unfinished)
@@ -81,15 +101,57 @@ static void hand_back(struct gw_store *st, struct gw_request *q, bool unfinished
 static void *work(void *arg)
 {
 	struct gw_store *st = arg;
+	struct timespec idle_at = in_ms(0);
 	struct gw_request *q;
 	struct gw_err err;
+	bool idle;
 
-	while ((q = next_request(st)) != NULL) {
-		bool ready = gw_db_ready(st->db, &err) == 0;
+	while ((q = next_request(st, &idle_at, &idle)) != NULL || idle) {
+		bool ready = idle || gw_db_ready(st->db, &err) == 0;
 
+		if (idle) {
+			idle_at = in_ms(gw_db_idle(st->db));
+			continue;
+		}
 		hand_back(st, q, q->run(st->db, q, ready ? NULL : &err));
+		if (gw_salvage_runs(st->db)) /* begun by this request, perhaps */
+			idle_at = in_ms(0);
 	}
 	return NULL;
+}
+
+/* ---- events: answers that nobody asked for ---- */
+
+struct event_request {
+	struct gw_request q;
+	const struct gw_store *st;
+	struct gw_store_event event;
+	struct gw_damaged_row row[];
+};
+
+static void finish_event(struct gw_request *q)
+{
+	struct event_request *r = (struct event_request *)q;
+
+	r->st->event(r->st->event_arg, &r->event);
+	free(r);
+}
+
+static void tell(void *arg, const struct gw_store_event *e)
+{
+	struct gw_store *st = arg;
+	struct event_request *r;
+
+	if (!st->event)
+		return;
+	r = gw_must(calloc(1, sizeof(*r) + e->n * sizeof(r->row[0])));
+	r->q.finish = finish_event;
+	r->st = st;
+	r->event = *e;
+	r->event.row = r->row;
+	if (e->n)
+		memcpy(r->row, e->row, e->n * sizeof(r->row[0]));
+	hand_back(st, &r->q, false);
 }
 
 /* All signals belong to the loop. */
@@ -165,17 +227,33 @@ static int join_loop(struct gw_store *st, struct gw_loop *loop, struct gw_err *e
 	return sys == 0 ? 0 : gw_err_sys(err, sys, "buffer %s: cannot start its thread", st->db->path);
 }
 
+static int open_and_join(struct gw_store *st, const struct gw_store_options *opts, struct gw_loop *loop,
+			 struct gw_store_info *info, char aside[512], struct gw_err *err)
+{
+	if (gw_db_open(&st->db, opts, info, aside, err) < 0)
+		return -1;
+	st->db->tell = tell;
+	st->db->tell_arg = st;
+	return join_loop(st, loop, err);
+}
+
 int gw_store_open(struct gw_store **out, const struct gw_store_options *opts, struct gw_loop *loop,
 		  struct gw_store_info *info, char aside[512], struct gw_err *err)
 {
 	struct gw_store *st = gw_must(calloc(1, sizeof(*st)));
+	pthread_condattr_t clock;
 
 	st->wake = -1;
 	st->todo.last = &st->todo.first;
 	st->done.last = &st->done.first;
 	pthread_mutex_init(&st->mutex, NULL);
-	pthread_cond_init(&st->work, NULL);
-	if (gw_db_open(&st->db, opts, info, aside, err) < 0 || join_loop(st, loop, err) < 0) {
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&st->work, &clock);
+	pthread_condattr_destroy(&clock);
+	st->event = opts->event;
+	st->event_arg = opts->event_arg;
+	if (open_and_join(st, opts, loop, info, aside, err) < 0) {
 		gw_store_close(st);
 		return -1;
 	}

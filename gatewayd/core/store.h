@@ -48,19 +48,54 @@
 
 struct gw_store;
 
+/*
+ * --- what happens by itself ---
+ *
+ * A database that turns out to be damaged, at the open or under way, or that was removed or
+ * replaced under way, is put aside (info, or PUT_ASIDE) and a new one begun.  Its small tables go on
+ * in the new one at once; its readings follow in the store's idle time, under their old ids
+ * (SALVAGED when all that could be read has been moved).  What is due then and has no row is lost.
+ *
+ * Readings are verified in the store's idle time, one slice of at most 2,000 rows or 1 MiB a
+ * minute.  Those that are damaged are taken out and told (DAMAGED_ROWS).
+ */
+enum gw_store_event_kind { GW_STORE_PUT_ASIDE, GW_STORE_SALVAGED, GW_STORE_DAMAGED_ROWS };
+enum gw_store_why { GW_STORE_DAMAGED, GW_STORE_REMOVED };
+
+struct gw_damaged_row {
+	uint64_t id, seq;
+	uint16_t device;
+};
+
+struct gw_store_event {
+	enum gw_store_event_kind kind;
+	enum gw_store_why why; /* PUT_ASIDE */
+	char aside[512];       /* where it lies now; "": it had been removed */
+	uint64_t rows;         /* SALVAGED: readings that were moved */
+	bool exact;            /* SALVAGED: what was due is known; else all was taken to be due */
+	bool full;             /* SALVAGED: ended for want of room */
+	size_t n;              /* DAMAGED_ROWS */
+	const struct gw_damaged_row *row;
+};
+typedef void gw_store_event_fn(void *arg, const struct gw_store_event *e);
+
 struct gw_store_options {
 	const char *path;
 	uint64_t max_size;   /* bytes of database and WAL together */
 	int64_t history_ms;  /* acknowledged readings stay so long, as far as room allows; 0: go at once */
 	const char *boot;    /* boot id */
 	int64_t build_ms;    /* build time, UTC: numbering never starts before it */
+	int64_t idle_ms;     /* between two slices of verification; 0: a minute */
+	gw_store_event_fn *event; /* on the loop; NULL: nobody listens */
+	void *event_arg;
 };
 
 /* What the disk knew at the open, and what this boot is. */
 struct gw_store_info {
 	char buffer[37];     /* identifier (UUID) */
 	uint32_t boot;       /* number of this boot */
-	bool created;        /* there was no database */
+	bool created;        /* there was no database, or nothing of it could be read */
+	bool salvaging;      /* readings of a damaged one follow: wait for GW_STORE_SALVAGED */
 	uint64_t readings, bytes;
 	int64_t oldest_ts_ms; /* 0: none */
 };
@@ -70,8 +105,7 @@ struct gw_store_info {
  * Errors (one line, for the user): GW_EFULL "... is in use by process N"; GW_EINPUT
  * not a buffer, or of a later version (nothing is changed); GW_EIO .sys set: cannot
  * be opened, disk full, not permitted.  A damaged file is put aside as
- * <path>.damaged-<UTC time> and a new one begun; info->created is true then and
- * *aside names it.
+ * <path>.damaged-<UTC time> and a new one begun; *aside names it.
  */
 int gw_store_open(struct gw_store **out, const struct gw_store_options *opts, struct gw_loop *loop,
 		  struct gw_store_info *info, char aside[512], struct gw_err *err);
@@ -170,7 +204,8 @@ void gw_store_visit(struct gw_store *st, const struct gw_store_visitor *v);
  * taken back first, nothing is doubled.  Errors: GW_EFULL all that is left is
  * due (give some up; .sys ENOSPC: it is the disk that is full, the reserve was
  * released and the file may not grow until there is room for a reserve again);
- * GW_ENOENT the file was removed or replaced (restart); GW_EIO with .sys.
+ * GW_EIO with .sys: also for a database that turned out to be damaged; the next
+ * request finds a new one.
  */
 struct gw_due_row {
 	uint16_t sink, device;
@@ -216,10 +251,6 @@ typedef void gw_commit_done_fn(void *arg, const struct gw_commit_result *result)
 void gw_store_commit(struct gw_store *st, const struct gw_commit *c, gw_commit_done_fn *done, void *arg);
 
 /* --- backlog --- */
-struct gw_damaged_row {
-	uint64_t id, seq;
-	uint16_t device;
-};
 struct gw_rows {
 	uint64_t next_id;    /* where to go on: first id not looked at */
 	bool end;            /* nothing behind that */

@@ -9,6 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* After a failure: the database turned out to be damaged, and a new one is there to try again. */
+static bool is_begun_anew(struct gw_db *d, struct gw_err *err)
+{
+	return d->damaged && gw_db_ready(d, err) == 0;
+}
+
 /* ---- register, reserve ---- */
 
 struct register_request {
@@ -33,6 +39,8 @@ static bool run_register(struct gw_db *d, struct gw_request *q, const struct gw_
 	if (err)
 		r->err = *err;
 	else
+		r->failed = gw_db_register(d, r->devices, r->ndevices, r->sinks, r->nsinks, &r->err) < 0;
+	if (!err && r->failed && is_begun_anew(d, &r->err))
 		r->failed = gw_db_register(d, r->devices, r->ndevices, r->sinks, r->nsinks, &r->err) < 0;
 	return false;
 }
@@ -94,6 +102,10 @@ static bool run_visit(struct gw_db *d, struct gw_request *q, const struct gw_err
 		r->err = *err;
 	else
 		r->failed = gw_db_snapshot(d, &r->snapshot, &r->err) < 0;
+	if (!err && r->failed && is_begun_anew(d, &r->err)) {
+		gw_snapshot_free(r->snapshot);
+		r->failed = gw_db_snapshot(d, &r->snapshot, &r->err) < 0;
+	}
 	return false;
 }
 
@@ -133,6 +145,10 @@ static bool run_commit(struct gw_db *d, struct gw_request *q, const struct gw_er
 
 	if (!err) {
 		gw_db_commit(d, w);
+		if (w->result.err && is_begun_anew(d, &w->err)) {
+			w->result = (struct gw_commit_result){ 0 };
+			gw_db_commit(d, w); /* into the new one */
+		}
 		return false;
 	}
 	w->err = *err;

@@ -10,10 +10,7 @@
 #include <errno.h>
 #include <time.h>
 
-enum {
-	SPARE_PAGES = 64,      /* for what an insert needs besides the bytes of its readings */
-	PURGE_GAVE_UP = -1,    /* beside SQLite's codes */
-};
+enum { SPARE_PAGES = 64 }; /* for what an insert needs besides the bytes of its readings */
 
 static int64_t monotonic_us(void)
 {
@@ -47,12 +44,7 @@ static uint64_t pages_wanted(const struct gw_commit_work *w)
 /* First, so that all that follows finds free pages. */
 static int purge(struct gw_db *d, struct gw_commit_work *w)
 {
-	int rc = d->purge_off ? SQLITE_OK : gw_db_purge(d, w->ceiling, w->ceiling ? pages_wanted(w) : 0);
-
-	if (!gw_db_rc_is(rc, SQLITE_CORRUPT))
-		return rc;
-	d->purge_off = true; /* a damaged page must not stop the commits */
-	return PURGE_GAVE_UP;
+	return gw_db_purge(d, w->ceiling, w->ceiling ? pages_wanted(w) : 0);
 }
 
 static int put_due(struct gw_db *d, struct gw_commit_work *w)
@@ -328,13 +320,13 @@ void gw_db_commit(struct gw_db *d, struct gw_commit_work *w)
 	take_next(d, w);
 	swap_due(d, w);
 	rc = attempt(d, w);
-	if (rc == PURGE_GAVE_UP)
-		rc = attempt(d, w);
 	if (gw_db_rc_is(rc, SQLITE_FULL))
 		rc = attempt_harder(d, w);
 	if (rc == SQLITE_OK) {
+		d->commits++;
 		end_of_shortage(d);
 	} else {
+		d->failed_commits++;
 		swap_due(d, w);
 		explain(d, rc, &w->err);
 		w->result.err = &w->err;

@@ -15,6 +15,7 @@ static const char *const text[GW_STATEMENTS] = {
 	[GW_SQL_COMMIT] = "COMMIT",
 	[GW_SQL_ROLLBACK] = "ROLLBACK",
 	[GW_SQL_INSERT] = "INSERT INTO reading (id, device, seq, ts, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[GW_SQL_INSERT_OLD] = "INSERT OR IGNORE INTO reading (id, device, seq, ts, body) VALUES (?1, ?2, ?3, ?4, ?5)",
 	[GW_SQL_WALK] = "SELECT id, device, seq, ts FROM reading WHERE id >= ?1 ORDER BY id LIMIT ?2",
 	[GW_SQL_BODY] = "SELECT body FROM reading WHERE id = ?1",
 	[GW_SQL_DELETE] = "DELETE FROM reading WHERE id BETWEEN ?1 AND ?2",
@@ -57,6 +58,9 @@ static const char *const text[GW_STATEMENTS] = {
 	[GW_SQL_WINDOW_RANGES] = "SELECT sink, device, from_seq, to_seq FROM window ORDER BY sink, device, from_seq",
 	[GW_SQL_FIXED] = "SELECT sink, id FROM window_fixed",
 	[GW_SQL_FIXED_PUT] = "INSERT OR REPLACE INTO window_fixed (sink, id) VALUES (?1, ?2)",
+	[GW_SQL_LAYOUTS_OLD] = "SELECT number FROM layout"
+			       " WHERE number NOT IN (SELECT max(number) FROM layout GROUP BY device)",
+	[GW_SQL_LAYOUT_DELETE] = "DELETE FROM layout WHERE number = ?1",
 	[GW_SQL_STATES] = "SELECT owner, key, value FROM state",
 	[GW_SQL_STATE_PUT] = "INSERT OR REPLACE INTO state (owner, key, value) VALUES (?1, ?2, ?3)",
 	[GW_SQL_STATE_DELETE] = "DELETE FROM state WHERE owner = ?1 AND key = ?2",
@@ -65,6 +69,7 @@ static const char *const text[GW_STATEMENTS] = {
 	[GW_SQL_BOOT] = "SELECT number FROM boot WHERE id = ?1",
 	[GW_SQL_BOOTS] = "SELECT number, id FROM boot ORDER BY number DESC LIMIT 1000",
 	[GW_SQL_BOOT_ADD] = "INSERT INTO boot (id) VALUES (?1)",
+	[GW_SQL_BOOT_KEEP] = "INSERT OR REPLACE INTO boot (number, id) VALUES (?1, ?2)",
 	[GW_SQL_PAGES] = "PRAGMA page_count",
 	[GW_SQL_FREE_PAGES] = "PRAGMA freelist_count",
 	[GW_SQL_UNDO_COUNT] = "UPDATE device SET readings = readings -"
@@ -189,6 +194,18 @@ int gw_db_err(struct gw_db *d, int rc, const char *what, struct gw_err *err)
 	gw_err_set(err, GW_EIO, "buffer %s: cannot %s: %s", d->path, what, sqlite3_errstr(rc));
 	err->sys = EIO;
 	return -1;
+}
+
+void gw_db_tell(struct gw_db *d, const struct gw_store_event *e)
+{
+	if (d->tell)
+		d->tell(d->tell_arg, e);
+}
+
+bool gw_row_is_whole(const struct gw_reading *r, size_t size, uint16_t device, uint64_t seq)
+{
+	return !gw_reading_check(r, size, GW_POINTS_MAX) && r->size == size && r->crc == gw_reading_crc(r) &&
+	       r->device == device && r->seq == seq;
 }
 
 void *gw_must(void *memory)

@@ -199,4 +199,6 @@ void gw_db_forget(struct gw_db *d)
 	d->sink = NULL;
 	d->due = NULL;
 	d->ndevices = d->nsinks = d->ndue = d->due_capacity = 0;
+	free(d->walk.layout);
+	d->walk = (struct gw_walk){ 0 };
 }

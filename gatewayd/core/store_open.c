@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +22,7 @@ enum {
 	BUSY_MS = 5000,      /* a person with sqlite3 on the file */
 	CACHE_KIB = 1024,
 	SQLITE_HEAP = 3 * MIB / 2, /* above, SQLite gives back page cache first */
+	IDLE_MS = 60000,     /* between two slices of verification */
 };
 
 /* ---- connection ---- */
@@ -104,121 +104,77 @@ static void disconnect(struct gw_db *d)
 	d->sql = NULL;
 }
 
+/*
+ * A descriptor of our own keeps a file readable that somebody removes.  It is closed when SQLite
+ * has closed the file, not before: that would end SQLite's locks on it.
+ */
 static int remember_file(struct gw_db *d)
 {
 	struct stat s;
 
-	if (stat(d->path, &s) < 0)
+	if (d->file >= 0)
+		close(d->file);
+	d->file = open(d->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (d->file < 0 || fstat(d->file, &s) < 0)
 		return SQLITE_CANTOPEN;
 	d->file_device = s.st_dev;
 	d->file_inode = s.st_ino;
 	return SQLITE_OK;
 }
 
-/* ---- identity ---- */
-
-static int new_identifier(char uuid[37])
-{
-	unsigned char b[16];
-
-	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
-		return SQLITE_IOERR;
-	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* RFC 9562, version 4 */
-	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	snprintf(uuid, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-		 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-	return SQLITE_OK;
-}
-
-static int identify(struct gw_db *d, struct gw_store_info *info)
-{
-	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_META, "t", "buffer");
-	int rc = sqlite3_step(stmt);
-
-	if (rc == SQLITE_ROW) {
-		snprintf(info->buffer, sizeof(info->buffer), "%s", (const char *)sqlite3_column_text(stmt, 0));
-		sqlite3_reset(stmt);
-		return SQLITE_OK;
-	}
-	sqlite3_reset(stmt);
-	if (rc != SQLITE_DONE)
-		return rc;
-	info->created = true;
-	rc = new_identifier(info->buffer);
-	if (rc == SQLITE_OK)
-		rc = gw_db_run(d, GW_SQL_META_PUT, "ti", "created", gw_store_wall_ms());
-	return rc == SQLITE_OK ? gw_db_run(d, GW_SQL_META_PUT, "tt", "buffer", info->buffer) : rc;
-}
-
-static int number_boot(struct gw_db *d, const char *boot, struct gw_store_info *info)
-{
-	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_BOOT, "t", boot);
-	int rc = sqlite3_step(stmt);
-
-	info->boot = rc == SQLITE_ROW ? (uint32_t)sqlite3_column_int64(stmt, 0) : 0;
-	sqlite3_reset(stmt);
-	if (rc != SQLITE_DONE)
-		return rc == SQLITE_ROW ? SQLITE_OK : rc;
-	rc = gw_db_run(d, GW_SQL_BOOT_ADD, "t", boot);
-	info->boot = (uint32_t)sqlite3_last_insert_rowid(d->sql);
-	return rc;
-}
-
-static int count(struct gw_db *d, struct gw_store_info *info)
-{
-	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_OLDEST, "");
-	uint64_t used = 0;
-	int rc = sqlite3_step(stmt);
-
-	if (rc == SQLITE_ROW)
-		info->oldest_ts_ms = sqlite3_column_int64(stmt, 1);
-	sqlite3_reset(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		rc = gw_db_pages(d, &used);
-	info->bytes = used * GW_BUFFER_PAGE;
-	for (size_t i = 0; i < d->ndevices; i++)
-		info->readings += d->device[i].readings;
-	return rc;
-}
-
-static int introduce(struct gw_db *d, const char *boot, struct gw_store_info *info)
-{
-	int rc = gw_db_run(d, GW_SQL_BEGIN, "");
-
-	if (rc == SQLITE_OK)
-		rc = identify(d, info);
-	if (rc == SQLITE_OK)
-		rc = number_boot(d, boot, info);
-	if (rc == SQLITE_OK)
-		rc = gw_db_run(d, GW_SQL_COMMIT, "");
-	if (rc == SQLITE_OK)
-		rc = gw_db_load(d);
-	return rc == SQLITE_OK ? count(d, info) : rc;
-}
-
 /* ---- opening ---- */
 
 /* SQLITE_MISMATCH: refused, *err says why. */
-static int begin(struct gw_db *d, const char *boot, struct gw_store_info *info, struct gw_err *err)
+static int begin_tables(struct gw_db *d, struct gw_err *err)
 {
 	int rc = connect_to(d, SQLITE_OPEN_CREATE);
 
-	memset(info, 0, sizeof(*info));
 	if (rc == SQLITE_OK)
 		rc = gw_schema_prepare(d->sql, d->path, err);
 	if (rc == SQLITE_OK)
 		rc = set_after_tables(d);
 	if (rc == SQLITE_OK)
 		rc = gw_db_prepare(d);
-	if (rc == SQLITE_OK)
-		rc = introduce(d, boot, info);
-	return rc == SQLITE_OK ? remember_file(d) : rc;
+	return rc == SQLITE_OK && d->renewing ? gw_renew_books(d) : rc;
 }
 
-/* A table that is missing is damage too. */
+static int begin(struct gw_db *d, const char *boot, struct gw_store_info *info, struct gw_err *err)
+{
+	int rc = begin_tables(d, err);
+
+	memset(info, 0, sizeof(*info));
+	if (rc == SQLITE_OK)
+		rc = gw_db_introduce(d, boot, info);
+	if (rc == SQLITE_OK)
+		rc = remember_file(d);
+	if (rc == SQLITE_OK)
+		rc = d->renewing ? gw_renew_end(d) : gw_salvage_resume(d);
+	return rc;
+}
+
+int gw_db_begin_again(struct gw_db *d, struct gw_err *err)
+{
+	int rc;
+
+	disconnect(d);
+	rc = begin_tables(d, err);
+	if (rc == SQLITE_OK)
+		rc = gw_db_keep_identity(d);
+	if (rc == SQLITE_OK)
+		rc = remember_file(d);
+	if (rc == SQLITE_OK)
+		rc = gw_renew_end(d);
+	if (rc != SQLITE_OK)
+		disconnect(d);
+	gw_sync_folder_of(d->path);
+	return rc;
+}
+
+/* A table that is missing is damage too, and a row that cannot be. */
 static bool is_damage(int rc)
 {
-	return gw_db_rc_is(rc, SQLITE_NOTADB) || gw_db_rc_is(rc, SQLITE_CORRUPT) || rc == SQLITE_ERROR;
+	return gw_db_rc_is(rc, SQLITE_NOTADB) || gw_db_rc_is(rc, SQLITE_CORRUPT) ||
+	       gw_db_rc_is(rc, SQLITE_CONSTRAINT) || rc == SQLITE_ERROR;
 }
 
 /* An empty file would look like a first start to SQLite, which then drops the WAL beside it. */
@@ -232,12 +188,19 @@ static bool was_emptied(const struct gw_db *d)
 	return stat(gw_path_with(wal, sizeof(wal), d->path, "-wal"), &s) == 0 && s.st_size > 0;
 }
 
+/* A damaged database is for people to look at: its WAL is not moved into it at the close. */
+static void leave_as_it_is(struct gw_db *d)
+{
+	if (d->sql)
+		sqlite3_db_config(d->sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
 static int begin_new(struct gw_db *d, const char *boot, struct gw_store_info *info, char aside[512], int *rc,
 		     struct gw_err *err)
 {
-	if (d->sql)
-		disconnect(d);
-	if (gw_put_aside(d->path, aside, err) < 0)
+	leave_as_it_is(d);
+	disconnect(d);
+	if (gw_renew_begin(d, aside, err) < 0)
 		return -1;
 	*rc = begin(d, boot, info, err);
 	return 0;
@@ -254,6 +217,10 @@ static int begin_or_put_aside(struct gw_db *d, const char *boot, struct gw_store
 	}
 	if (is_damage(rc) && begin_new(d, boot, info, aside, &rc, err) < 0)
 		return -1;
+	if (d->renewing && gw_db_rc_is(rc, SQLITE_FULL) && gw_reserve_release(d)) {
+		disconnect(d);
+		rc = begin(d, boot, info, err);
+	}
 	if (rc == SQLITE_MISMATCH)
 		return -1;
 	return rc == SQLITE_OK ? 0 : gw_db_err(d, rc, "open", err);
@@ -274,6 +241,18 @@ static void set_sqlite(void)
 	sqlite3_soft_heap_limit64(SQLITE_HEAP);
 }
 
+static void begin_running(struct gw_db *d, const struct gw_store_options *opts, struct gw_store_info *info,
+			  char aside[512])
+{
+	info->salvaging = gw_salvage_runs(d);
+	if (info->salvaging && *aside == 0)
+		snprintf(aside, 512, "%s", d->salvage.aside);
+	snprintf(d->buffer, sizeof(d->buffer), "%s", info->buffer);
+	snprintf(d->boot, sizeof(d->boot), "%s", opts->boot);
+	d->boot_number = info->boot;
+	d->running = true;
+}
+
 int gw_db_open(struct gw_db **out, const struct gw_store_options *opts, struct gw_store_info *info,
 	       char aside[512], struct gw_err *err)
 {
@@ -285,8 +264,9 @@ int gw_db_open(struct gw_db **out, const struct gw_store_options *opts, struct g
 				  (unsigned long long)opts->max_size);
 	set_sqlite();
 	d = gw_must(calloc(1, sizeof(*d)));
-	*d = (struct gw_db){ .path = gw_must(strdup(opts->path)), .lock = -1, .history_ms = opts->history_ms,
-			     .build_ms = opts->build_ms };
+	*d = (struct gw_db){ .path = gw_must(strdup(opts->path)), .lock = -1, .file = -1, .salvage = { .fd = -1 },
+			     .history_ms = opts->history_ms, .build_ms = opts->build_ms,
+			     .idle_ms = opts->idle_ms ? opts->idle_ms : IDLE_MS };
 	set_sizes(d, opts->max_size);
 	if (gw_lock_take(d->path, &d->lock, err) < 0 || open_seqfile(d, err) < 0 ||
 	    gw_schema_peek(d->path, err) < 0 || begin_or_put_aside(d, opts->boot, info, aside, err) < 0) {
@@ -294,6 +274,8 @@ int gw_db_open(struct gw_db **out, const struct gw_store_options *opts, struct g
 		return -1;
 	}
 	gw_reserve_make(d);
+	gw_sync_folder_of(d->path); /* SQLite sees to that for the WAL only */
+	begin_running(d, opts, info, aside);
 	*out = d;
 	return 0;
 }
@@ -302,9 +284,14 @@ int gw_db_open(struct gw_db **out, const struct gw_store_options *opts, struct g
 
 void gw_db_judge(struct gw_db *d, int rc)
 {
-	static const int lasting[] = { SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_CANTOPEN,
-				       SQLITE_READONLY, SQLITE_PROTOCOL, SQLITE_NOMEM };
+	static const int lasting[] = { SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PROTOCOL,
+				       SQLITE_NOMEM };
 
+	if (d->sql && is_damage(rc)) {
+		d->damaged = true; /* begun anew at the next request */
+		leave_as_it_is(d);
+		disconnect(d);
+	}
 	for (size_t i = 0; d->sql && i < sizeof(lasting) / sizeof(lasting[0]); i++) {
 		if (gw_db_rc_is(rc, lasting[i]))
 			disconnect(d);
@@ -335,20 +322,30 @@ static int open_again(struct gw_db *d, struct gw_err *err)
 		rc = forget_unconfirmed(d);
 	if (rc == SQLITE_OK)
 		return 0;
+	d->damaged |= is_damage(rc);
 	gw_db_err(d, rc, "open it again", err);
+	if (d->damaged)
+		leave_as_it_is(d);
 	disconnect(d);
 	return -1;
 }
 
-int gw_db_ready(struct gw_db *d, struct gw_err *err)
+static bool was_removed(const struct gw_db *d)
 {
 	struct stat s;
 
-	if (stat(d->path, &s) < 0 || s.st_ino != d->file_inode || s.st_dev != d->file_device)
-		return gw_err_set(err, GW_ENOENT,
-				  "buffer %s was removed or replaced while gatewayd was using it: restart gatewayd",
-				  d->path);
-	return d->sql ? 0 : open_again(d, err);
+	return stat(d->path, &s) < 0 || s.st_ino != d->file_inode || s.st_dev != d->file_device;
+}
+
+int gw_db_ready(struct gw_db *d, struct gw_err *err)
+{
+	bool removed = !d->renewing && was_removed(d);
+
+	if (!removed && !d->damaged && !d->renewing && !d->sql && open_again(d, err) < 0 && !d->damaged)
+		return -1;
+	if (removed || d->damaged || d->renewing)
+		return gw_db_renew(d, removed ? GW_STORE_REMOVED : GW_STORE_DAMAGED, err);
+	return 0;
 }
 
 /* ---- the end ---- */
@@ -375,8 +372,11 @@ void gw_db_close(struct gw_db *d)
 	if (d->seq)
 		write_exact_bounds(d);
 	disconnect(d);
+	gw_salvage_free(d);
 	gw_db_forget(d);
 	gw_seqfile_close(d->seq);
+	if (d->file >= 0)
+		close(d->file);
 	if (d->lock >= 0)
 		close(d->lock);
 	free(d->path);

@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 #include <sys/types.h>
 
+#include "core/image.h"
 #include "core/schema.h"
 #include "core/seqfile.h"
 #include "core/store.h"
@@ -25,7 +26,7 @@ enum {
 
 enum gw_statement {
 	GW_SQL_BEGIN, GW_SQL_COMMIT, GW_SQL_ROLLBACK,
-	GW_SQL_INSERT, GW_SQL_WALK, GW_SQL_BODY, GW_SQL_DELETE, GW_SQL_OLDEST, GW_SQL_NEWEST,
+	GW_SQL_INSERT, GW_SQL_INSERT_OLD, GW_SQL_WALK, GW_SQL_BODY, GW_SQL_DELETE, GW_SQL_OLDEST, GW_SQL_NEWEST,
 	GW_SQL_DEVICES, GW_SQL_DEVICE_ADD, GW_SQL_DEVICE_SET,
 	GW_SQL_SINKS, GW_SQL_SINK_PUT,
 	GW_SQL_DUES, GW_SQL_DUE_PUT, GW_SQL_DUE_DELETE,
@@ -34,8 +35,10 @@ enum gw_statement {
 	GW_SQL_WINDOW_BEFORE, GW_SQL_WINDOW_BEHIND, GW_SQL_WINDOW_PUT, GW_SQL_WINDOW_DELETE, GW_SQL_WINDOW_DROP,
 	GW_SQL_WINDOW_WALK, GW_SQL_WINDOW_BODY, GW_SQL_WINDOW_SHORT, GW_SQL_WINDOW_RANGES,
 	GW_SQL_FIXED, GW_SQL_FIXED_PUT,
+	GW_SQL_LAYOUTS_OLD, GW_SQL_LAYOUT_DELETE,
 	GW_SQL_STATES, GW_SQL_STATE_PUT, GW_SQL_STATE_DELETE,
 	GW_SQL_META, GW_SQL_META_PUT, GW_SQL_BOOT, GW_SQL_BOOTS, GW_SQL_BOOT_ADD,
+	GW_SQL_BOOT_KEEP,
 	GW_SQL_PAGES, GW_SQL_FREE_PAGES, GW_SQL_UNDO_COUNT, GW_SQL_UNDO, GW_SQL_CHECK,
 	GW_STATEMENTS,
 };
@@ -79,14 +82,46 @@ struct gw_purge {
 	bool at_young; /* the next row stays only for its age */
 };
 
+/* The verification in slices; store_verify.c. */
+struct gw_walk {
+	uint64_t id;     /* of the next row */
+	uint8_t *layout; /* flags, by number */
+	size_t nlayouts;
+	uint64_t commits, failed_commits; /* at the end of the walk before */
+};
+
+/* Readings on their way from a database that was put aside; store_salvage.c. */
+struct gw_salvage {
+	char aside[512]; /* "": it has no name any more */
+	int fd;          /* -1: none */
+	struct gw_image *image; /* NULL: nothing to do */
+	bool due_known, sinks_known; /* could be read */
+	uint64_t at;     /* the next page */
+	uint64_t below;  /* ids of its rows */
+	uint64_t rows;   /* moved */
+};
+
 struct gw_db {
 	char *path;
 	sqlite3 *sql; /* NULL: to be opened again at the next request */
 	sqlite3_stmt *stmt[GW_STATEMENTS];
 	struct gw_seqfile *seq;
 	int lock; /* descriptor of <path>.lock */
-	dev_t file_device; /* of the database file: is it still there? */
+	int file;          /* descriptor of the database file, to read it by when it was removed */
+	dev_t file_device; /* is it still there? */
 	ino_t file_inode;
+	bool running;      /* the open is over: memory knows devices, sinks, due sets and ids */
+	bool damaged;      /* not to be used any more */
+	bool sinks_forgotten; /* the list of sinks could not be read: salvage waits for the configured ones */
+	bool renewing;     /* put aside, and the new one not ready yet */
+	sqlite3 *former;   /* of a file that was removed, until its books are taken over */
+	struct gw_salvage salvage;
+	char buffer[37], boot[64]; /* identifiers; boot_number is what readings carry */
+	uint32_t boot_number;
+	int64_t idle_ms, idle_at_ms; /* between slices of verification; when the next is due */
+	struct gw_walk walk;         /* of the verification */
+	gw_store_event_fn *tell;     /* hands an event to the loop; NULL while opening */
+	void *tell_arg;
 	uint64_t max_pages, wal_room, reserve_size;
 	uint64_t disk_pages; /* the disk is full and the reserve is spent: the file may not grow beyond; 0: it may */
 	int64_t history_ms, build_ms;
@@ -104,6 +139,7 @@ struct gw_db {
 	size_t ndue, due_capacity;
 	uint64_t next_id; /* of the next reading; all below are committed */
 	struct gw_purge purge;
+	uint64_t commits, failed_commits;
 };
 
 /* store_db.c: statements */
@@ -131,10 +167,43 @@ void gw_db_limit(struct gw_db *d, uint64_t max_size, int64_t history_ms);
 /* pages 0: up to max_size again. */
 void gw_db_stop_growth(struct gw_db *d, uint64_t pages);
 uint64_t gw_db_ceiling(const struct gw_db *d); /* pages */
-/* Before each request: opens again what an error had closed. */
+/* Before each request: opens again what an error had closed, begins anew what is damaged or gone. */
 int gw_db_ready(struct gw_db *d, struct gw_err *err);
-/* After an error: is the connection still to be trusted?  Closes it if not. */
+/* After an error: is the connection still to be trusted, and the database?  Closes it if not. */
 void gw_db_judge(struct gw_db *d, int rc);
+int gw_db_begin_again(struct gw_db *d, struct gw_err *err); /* for gw_db_renew() */
+
+/* store_identity.c */
+/* Identifier and boot of a database with tables; then the small tables in memory. */
+int gw_db_introduce(struct gw_db *d, const char *boot, struct gw_store_info *info);
+int gw_db_keep_identity(struct gw_db *d);
+
+/* store_renew.c: gw_renew_begin() puts aside; once there are tables gw_renew_books() fills them;
+ * gw_renew_end() when they are in memory. */
+int gw_renew_begin(struct gw_db *d, char aside[512], struct gw_err *err);
+int gw_renew_books(struct gw_db *d);
+int gw_renew_end(struct gw_db *d);
+int gw_db_renew(struct gw_db *d, enum gw_store_why why, struct gw_err *err); /* all of it, under way */
+
+/* store_books.c */
+/* from: the old database, NULL when SQLite cannot open it.  running: memory knows better. */
+int gw_books_take(struct gw_db *d, sqlite3 *from, bool running);
+int gw_books_assume_due(struct gw_db *d, uint16_t sink); /* all but what is declared lost */
+
+/* store_salvage.c */
+int gw_salvage_from(struct gw_db *d, const char *aside, int fd, bool wal, struct gw_err *err); /* keeps fd */
+int gw_salvage_resume(struct gw_db *d); /* what a former process did not finish */
+bool gw_salvage_runs(const struct gw_db *d);
+bool gw_salvage_go_on(struct gw_db *d); /* a slice; false: it failed */
+/* pending_readings of all devices to the disk, within a transaction; then after it. */
+int gw_counts_put(struct gw_db *d);
+void gw_counts_settle(struct gw_db *d, bool committed);
+void gw_salvage_free(struct gw_db *d);
+
+/* store_idle.c */
+/* When there is nothing to do.  Returns when to be called again, in ms. */
+int64_t gw_db_idle(struct gw_db *d);
+void gw_db_tell(struct gw_db *d, const struct gw_store_event *e);
 
 /* store_load.c: the small tables in memory */
 int gw_db_load(struct gw_db *d);
@@ -150,7 +219,8 @@ bool gw_db_is_due(const struct gw_db *d, uint16_t sink, uint16_t device, uint64_
 
 /* store_files.c: what lies beside the database */
 int gw_lock_take(const char *path, int *fd, struct gw_err *err);
-int gw_put_aside(const char *path, char aside[512], struct gw_err *err);
+int gw_put_aside(const char *path, char aside[512], struct gw_err *err); /* "": there was nothing */
+void gw_aside_remove(const char *aside);
 void gw_reserve_make(struct gw_db *d);
 bool gw_reserve_release(struct gw_db *d); /* false: there was none */
 uint64_t gw_disk_free(const char *path); /* bytes for us; UINT64_MAX: unknown */
@@ -194,8 +264,14 @@ struct gw_rows_query {
 	size_t max_rows, max_bytes;
 };
 int gw_db_rows(struct gw_db *d, const struct gw_rows_query *q, struct gw_rows **out, struct gw_err *err);
+bool gw_row_is_whole(const struct gw_reading *r, size_t size, uint16_t device, uint64_t seq);
+/* The same without judging; SQLite's code. */
+int gw_db_collect(struct gw_db *d, const struct gw_rows_query *q, struct gw_rows **out);
+
+/* store_verify.c */
 /* Looks at the next rows from *id on; 1: there is more, 0: done, -1. */
 int gw_db_verify(struct gw_db *d, uint64_t *id, struct gw_verify *v, struct gw_err *err);
+int gw_db_verify_slice(struct gw_db *d); /* of the walk; SQLite's code */
 
 /* store_visit.c: a copy of the small tables, and its way to a visitor */
 struct gw_snapshot;

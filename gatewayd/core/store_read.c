@@ -1,6 +1,6 @@
 /*
- * store_read.c - rows on their way back: the backlog, the oldest that are due,
- * and the check of all.
+ * store_read.c - rows on their way back: the backlog, and the oldest that are
+ * due.
  *
  * A body is fetched only for rows that are wanted.  Bytes from the disk are
  * copied first (SQLite's are not aligned) and handed out only when shape, CRC
@@ -8,7 +8,6 @@
  */
 #include "core/store_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,12 +71,6 @@ static void note_damaged(struct rows *b, const struct row *row)
 	b->damaged[n] = (struct gw_damaged_row){ .id = row->id, .device = row->device, .seq = row->seq };
 }
 
-static bool is_whole(const struct gw_reading *r, size_t size, const struct row *row)
-{
-	return !gw_reading_check(r, size, GW_POINTS_MAX) && r->size == size && r->crc == gw_reading_crc(r) &&
-	       r->device == row->device && r->seq == row->seq;
-}
-
 static void take_whole(struct rows *b, const struct row *row, const void *body, size_t size)
 {
 	void *copy;
@@ -87,7 +80,7 @@ static void take_whole(struct rows *b, const struct row *row, const void *body, 
 		return;
 	}
 	copy = memcpy(space(b, size), body, size);
-	if (is_whole(copy, size, row))
+	if (gw_row_is_whole(copy, size, row->device, row->seq))
 		keep(b, row->id, size);
 	else
 		note_damaged(b, row);
@@ -168,20 +161,27 @@ static void finish(struct rows *b)
 	b->pub.damaged_rows = b->damaged;
 }
 
-int gw_db_rows(struct gw_db *d, const struct gw_rows_query *q, struct gw_rows **out, struct gw_err *err)
+int gw_db_collect(struct gw_db *d, const struct gw_rows_query *q, struct gw_rows **out)
 {
 	struct rows *b = gw_must(calloc(1, sizeof(*b)));
 	int rc = collect(d, q, b);
 
-	if (rc != SQLITE_OK) {
-		gw_db_err(d, rc, "read", err);
-		gw_rows_free(&b->pub);
-		gw_db_judge(d, rc);
-		return -1;
-	}
 	finish(b);
 	*out = &b->pub;
-	return 0;
+	return rc;
+}
+
+int gw_db_rows(struct gw_db *d, const struct gw_rows_query *q, struct gw_rows **out, struct gw_err *err)
+{
+	int rc = gw_db_collect(d, q, out);
+
+	if (rc == SQLITE_OK)
+		return 0;
+	gw_rows_free(*out);
+	*out = NULL;
+	gw_db_err(d, rc, "read", err);
+	gw_db_judge(d, rc);
+	return -1;
 }
 
 void gw_rows_free(struct gw_rows *rows)
@@ -196,36 +196,4 @@ void gw_rows_free(struct gw_rows *rows)
 	free(b->damaged);
 	free(b->data);
 	free(b);
-}
-
-/* ---- the check of all ---- */
-
-static int check_all(struct gw_db *d, struct gw_verify *v, struct gw_err *err)
-{
-	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_CHECK, "");
-	int rc = sqlite3_step(stmt);
-
-	if (rc == SQLITE_ROW) {
-		snprintf(v->text, sizeof(v->text), "%s", (const char *)sqlite3_column_text(stmt, 0));
-		v->integrity_ok = strcmp(v->text, "ok") == 0;
-		if (v->integrity_ok)
-			v->text[0] = 0;
-	}
-	sqlite3_reset(stmt);
-	return rc == SQLITE_ROW ? 0 : gw_db_err(d, rc, "check", err);
-}
-
-/* A page that cannot be read ends the walk; SQLite's own check then says which. */
-int gw_db_verify(struct gw_db *d, uint64_t *id, struct gw_verify *v, struct gw_err *err)
-{
-	struct gw_rows_query q = { .from_id = *id, .max_rows = GW_ROWS_A_TURN, .max_bytes = 1 << 20 };
-	struct rows *b = gw_must(calloc(1, sizeof(*b)));
-	int rc = collect(d, &q, b);
-	bool more = rc == SQLITE_OK && !b->pub.end;
-
-	*id = b->pub.next_id;
-	v->readings += b->pub.n + b->pub.damaged;
-	v->damaged += b->pub.damaged;
-	gw_rows_free(&b->pub);
-	return more ? 1 : check_all(d, v, err);
 }

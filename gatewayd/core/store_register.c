@@ -205,6 +205,16 @@ static void settle_sinks(struct gw_db *d, const struct gw_sink_registration *sin
 	}
 }
 
+/* After a damage that took the list of sinks: one that seems new may have waited for anything. */
+static void assume_due_of_fresh(struct gw_db *d, const struct gw_sink_registration *sinks, size_t n)
+{
+	for (size_t i = 0; d->sinks_forgotten && i < n; i++) {
+		if (sinks[i].fresh)
+			gw_books_assume_due(d, sinks[i].sink); /* else the next commit writes it */
+	}
+	d->sinks_forgotten = false;
+}
+
 static bool sink_is_present(const struct gw_db *d, uint16_t number)
 {
 	for (size_t i = 0; i < d->nsinks; i++) {
@@ -252,6 +262,7 @@ int gw_db_register(struct gw_db *d, struct gw_registration *devices, size_t ndev
 	for (size_t i = 0; i < ndevices; i++)
 		settle_device(d, &devices[i]);
 	settle_sinks(d, sinks, nsinks);
+	assume_due_of_fresh(d, sinks, nsinks);
 	if (sinks)
 		settle_due(d);
 	return 0;
