@@ -24,12 +24,14 @@ static bool has_senior(const struct mb_units *u, const struct mb_unit *me, int64
 enum mb_turn mb_units_turn(struct mb_units *u, uint8_t unit, int64_t now_us)
 {
 	struct mb_unit *me = &u->unit[unit];
+	int64_t step_us = me->known ? now_us - me->turn_us : 0;
 
 	u->known += !me->known;
 	me->known = true;
+	me->turn_us = now_us;
 	if (u->known < 2 || me->silent < MB_SILENT_CYCLES)
 		return MB_ASK;
-	if (now_us < me->probe_us)
+	if (now_us + step_us <= me->probe_us)
 		return MB_PASS;
 	if (now_us < u->probe_us || has_senior(u, me, now_us)) {
 		me->wanted_us = now_us;

@@ -5,7 +5,7 @@
  *
  * Back-off: a unit that was silent in MB_SILENT_CYCLES cycles in a row is passed
  * by and probed, at first after twice its timeout, then ever more rarely, up to
- * the probe period.  All probes of a line together take at most one part in
+ * the probe period: in its last cycle that is not too late.  All probes of a line together take at most one part in
  * MB_PROBE_SHARE of its time, whoever waits longest first.  A line with one unit
  * only has nobody to protect and asks on.
  *
@@ -27,7 +27,8 @@ struct mb_unit {
 	bool known;
 	uint8_t reason;   /* of the last silence */
 	unsigned silent;  /* cycles in a row */
-	int64_t probe_us; /* when it may be probed, from the second silent cycle on */
+	int64_t probe_us; /* when it is to be probed at the latest, from the second silent cycle on */
+	int64_t turn_us;  /* of its last cycle, asked or not */
 	int64_t wanted_us; /* when a probe was due and had to wait, 0: never */
 
 	unsigned owed; /* requests that may still be answered */

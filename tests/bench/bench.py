@@ -20,6 +20,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "e2e")]
 import collectd  # noqa: E402
+import crowded_bus  # noqa: E402
 from harness import ROOT, Child, World, wait_until  # noqa: E402
 from measure import (Counter, Sampler, cpu_us, family, lateness_ms, percentile,  # noqa: E402
                      private_dirty_kb)
@@ -219,6 +220,9 @@ def main():
         late = result["lateness_silent" if silent else "lateness"] = run_lateness(silent)
         print("polls at 200 ms, ten devices%s: late by p50 %.2f ms, p99 %.2f ms (%d polls)"
               % (", one of them silent" if silent else "", late["p50_ms"], late["p99_ms"], late["polls"]), flush=True)
+    result["serial_bus"] = crowded_bus.measure("1s", "30s", probes=4, patience=400)
+    print("31 units at 9600 baud: a cycle of %(alone_s).3f s, with a dead unit beside them %(beside_s).3f s; its recovery "
+          "is noticed after %(probed_s).1f s" % result["serial_bus"], flush=True)
     best, result["search"] = search()
     result["highest"] = best
     if best:

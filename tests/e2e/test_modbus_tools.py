@@ -17,6 +17,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import Child, World, answers, free_port, program, wait_until  # noqa: E402
+from serial_line import crc  # noqa: E402
 
 SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "register_server.py")
 
@@ -140,15 +141,6 @@ class Bus:
         for byte in body + crc(body):
             os.write(self.master, bytes((byte,)))
             time.sleep(11 / self.baud)
-
-
-def crc(data):
-    c = 0xffff
-    for byte in data:
-        c ^= byte
-        for _ in range(8):
-            c = c >> 1 ^ (0xa001 if c & 1 else 0)
-    return bytes((c & 0xff, c >> 8))
 
 
 class Scan(unittest.TestCase):

@@ -121,7 +121,7 @@ static void recovery_is_noticed_within_a_probe_period(void **state)
 		alive_us = l.now_us;
 		while (l.units.unit[UNITS].silent)
 			cycle(&l);
-		assert_in_range(l.now_us - alive_us, 0, PERIOD_US + 3000 * MS);
+		assert_in_range(l.now_us - alive_us, 0, PERIOD_US);
 	}
 }
 
