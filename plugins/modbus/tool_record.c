@@ -34,9 +34,11 @@ static const struct mb_tool_spec spec = {
 	.options = options, .count = sizeof(options) / sizeof(options[0]), .least = 2, .most = 2,
 };
 
+/* What one of the two said and is no frame yet; only the one who spoke last can have such. */
 struct side {
 	uint8_t buf[MB_RECORD_FRAME_MAX * 2];
 	size_t fill;
+	int64_t at_us; /* when the last byte came */
 };
 
 struct recorder {
@@ -56,9 +58,9 @@ struct recorder {
 	char trouble[256];
 };
 
-static void write_frame(struct recorder *r, bool answer, const uint8_t *bytes, size_t n)
+static void write_frame(struct recorder *r, const struct side *s, bool answer, const uint8_t *bytes, size_t n)
 {
-	mb_record_write(r->file, gw_now_us() - r->begun_us, answer, bytes, n);
+	mb_record_write(r->file, s->at_us - r->begun_us, answer, bytes, n);
 	r->frames++;
 	if (ferror(r->file) || fflush(r->file)) {
 		snprintf(r->trouble, sizeof(r->trouble), "the file cannot be written: %s", strerror(errno));
@@ -68,18 +70,19 @@ static void write_frame(struct recorder *r, bool answer, const uint8_t *bytes, s
 	}
 }
 
-/* What became no frame before the other side speaks is written as it is. */
+/* What became no frame before the other side speaks is written as it is, with the time it came. */
 static void flush_side(struct recorder *r, struct side *s, bool answer)
 {
 	for (size_t at = 0, n; at < s->fill; at += n) {
 		n = s->fill - at < MB_RECORD_FRAME_MAX ? s->fill - at : MB_RECORD_FRAME_MAX;
-		write_frame(r, answer, s->buf + at, n);
+		write_frame(r, s, answer, s->buf + at, n);
 	}
 	s->fill = 0;
 }
 
 static void note(struct recorder *r, struct side *s, bool answer, const uint8_t *bytes, size_t n)
 {
+	s->at_us = gw_now_us();
 	while (n) {
 		size_t some = n < sizeof(s->buf) - s->fill ? n : sizeof(s->buf) - s->fill, size;
 
@@ -88,7 +91,7 @@ static void note(struct recorder *r, struct side *s, bool answer, const uint8_t 
 		bytes += some;
 		n -= some;
 		while ((size = mb_record_frame(r->url.scheme != MB_TCP, s->buf, s->fill))) {
-			write_frame(r, answer, s->buf, size);
+			write_frame(r, s, answer, s->buf, size);
 			s->fill -= size;
 			memmove(s->buf, s->buf + size, s->fill);
 		}

@@ -64,11 +64,13 @@ void mb_units_silent(struct mb_units *u, uint8_t unit, unsigned reason, int64_t 
 {
 	struct mb_unit *me = &u->unit[unit];
 	unsigned doublings = at_most(me->silent, DOUBLINGS_MAX) & 0xff;
+	/* The period counts from probe to probe, not from the end of one. */
+	int64_t period_us = u->period_us - at_most(cost_us, u->period_us);
 
 	me->reason = (uint8_t)reason;
 	me->silent++;
 	me->wanted_us = 0;
-	me->probe_us = now_us + at_most(timeout_us << doublings, u->period_us);
+	me->probe_us = now_us + at_most(timeout_us << doublings, period_us);
 	if (me->silent > MB_SILENT_CYCLES)
 		u->probe_us = now_us + cost_us * (MB_PROBE_SHARE - 1);
 }

@@ -18,6 +18,7 @@ class Wire:
 
     def __init__(self):
         self.masters, self.keep, self.paths = [], [], []
+        self.passed = [b"", b""]  # what came from either end
         for _ in range(2):
             master, slave = pty.openpty()
             tty.setraw(slave)
@@ -25,13 +26,15 @@ class Wire:
             self.keep.append(slave)  # nothing hangs up while an end is closed and opened
             self.paths.append(os.ttyname(slave))
         a, b = self.masters
-        for x, y in ((a, b), (b, a)):
-            threading.Thread(target=self._pump, args=(x, y), daemon=True).start()
+        for end, x, y in ((0, a, b), (1, b, a)):
+            threading.Thread(target=self._pump, args=(end, x, y), daemon=True).start()
 
-    def _pump(self, x, y):
+    def _pump(self, end, x, y):
         try:
             while True:
-                os.write(y, os.read(x, 4096))
+                data = os.read(x, 4096)
+                self.passed[end] += data
+                os.write(y, data)
         except OSError:
             pass
 

@@ -17,7 +17,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import Child, World, answers, free_port, program, wait_until  # noqa: E402
-from serial_line import crc  # noqa: E402
+from serial_line import Buses, crc  # noqa: E402
 
 SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "register_server.py")
 
@@ -262,6 +262,81 @@ class Record(Served):
         self.assertEqual(replayer.stdout.read(), "1 requests answered, 2 unknown\n")
         code, _, err = modbus("record", url, path)
         self.assertEqual((code, err), (1, "modbus record: %s: File exists\n" % path))
+
+
+POINTS = [("a", 0), ("b", 1), ("c", 50)]
+
+
+class RecordSerial(unittest.TestCase):
+    """A serial line and a line behind a converter, recorded while a gateway polls them, then served again."""
+
+    def start(self, *args):
+        child = Child([program("plugins/modbus"), *map(str, args)], self.world.path("%s.log" % args[0]))
+        self.addCleanup(child.kill)
+        return child
+
+    @staticmethod
+    def frames(path):
+        """(microseconds, direction, bytes) of each line, and the first two lines."""
+        with open(path) as f:
+            head, where, *lines = f.read().splitlines()
+        return (head, where), [(int(at), way, bytes.fromhex(data)) for at, way, data in map(str.split, lines)]
+
+    def reading(self, device, since=0):
+        book = wait_until(lambda: next((b for b in [self.world.ledger(device, since)] if b.readings), None), 15,
+                          "a reading of " + device)
+        return book.readings[book.seqs()[-1]]
+
+    @staticmethod
+    def said(reading):
+        return reading["values"], reading.get("quality")
+
+    def test_what_a_gateway_heard_on_serial_lines_it_hears_again_from_the_recordings(self):
+        self.world = World()
+        self.addCleanup(self.world.close)
+        buses = Buses(self.world.folder, [[1, 2]])
+        self.addCleanup(buses.child.kill)
+        buses.fault(0, 2, "bad_crc")
+        converter, ports = free_port(), {"serial": free_port(), "behind": free_port()}
+        files = {name: self.world.path(name + ".rec") for name in ports}
+        server = Child(["/usr/bin/python3", os.path.join(os.path.dirname(SERVER), "pymodbus_rtu_server.py"), "tcp",
+                        str(converter)], self.world.path("pymodbus.log"))
+        self.addCleanup(server.kill)
+        wait_until(lambda: answers(converter), 15, "pymodbus listens")
+        recorders = [self.start("record", url, files[name], "--port", ports[name]) for name, url in
+                     (("serial", "rtu:" + buses.paths[0]), ("behind", "rtu+tcp://127.0.0.1:%d" % converter))]
+        self.world.config["sources"] = {name: {
+            "plugin": "modbus", "connection": "rtu+tcp://127.0.0.1:%d" % port, "interval": "300ms", "timeout": "500ms",
+            "retries": 0, "devices": {"%s-%d" % (name, unit): {"unit_id": unit, "points": {
+                p: {"address": address} for p, address in POINTS[:1 if unit == 2 else 3]}} for unit in (1, 2)}}
+            for name, port in ports.items()}
+        self.world.start()
+        heard = {d: self.reading(d) for d in ("serial-1", "serial-2", "behind-1", "behind-2")}
+        self.assertEqual(heard["serial-1"]["values"], {"a": 1000, "b": 1001, "c": 1050})
+        self.assertEqual(heard["serial-2"]["quality"], {"a": "crc"})
+        self.assertEqual(heard["behind-1"]["values"], {"a": 0, "b": 1, "c": 50})
+        for child, name in zip(recorders, ports):
+            self.assertEqual(child.end(signal.SIGINT), 0)
+            self.assertRegex(child.text(), r"(?m)^\d+ frames in %s$" % re.escape(files[name]))
+        (head, where), frames = self.frames(files["serial"])
+        self.assertEqual((head, where), ("gatewayd-modbus-recording 1 rtu", "# rtu:" + buses.paths[0]))
+        asked = bytes((1, 3, 0, 0, 0, 2))
+        at = next(i for i, (_, way, data) in enumerate(frames) if (way, data) == (">", asked + crc(asked)))
+        answer = bytes((1, 3, 4, 0x03, 0xe8, 0x03, 0xe9))
+        self.assertEqual(frames[at + 1][1:], ("<", answer + crc(answer)))
+        self.assertGreater(frames[at + 1][0] - frames[at][0], 19_000, "8 characters, 4 ms, 9 characters at 9600 baud")
+        broken = next(i for i, (_, way, data) in enumerate(frames) if (way, data[0]) == ("<", 2))
+        self.assertGreater(frames[broken + 1][0] - frames[broken][0], 20_000, "the time it came, not when it was given up")
+        for way, data in {(way, data) for _, way, data in frames}:
+            self.assertEqual(crc(data[:-2]) == data[-2:], (way, data[0]) != ("<", 2), data.hex())
+        since = self.world.subscriber.count()
+        for name, port in ports.items():
+            self.start("replay", files[name], "--port", port)
+        broken = heard.pop("serial-2")
+        for device, reading in heard.items():
+            wait_until(lambda: self.said(self.reading(device, since)) == self.said(reading), 10, device + " as it was heard")
+        code, out = self.world.ctl("read", "serial-2", "a", check=False)
+        self.assertEqual((code, json.loads(out)["quality"]), (1, broken["quality"]["a"]))
 
 
 if __name__ == "__main__":
