@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/fold.h"
 
 enum {
@@ -116,6 +117,20 @@ static void keep_window(struct gw_daemon *d, struct gw_sink *s, uint64_t first_i
 	gw_deliver_thin(s->deliver, w->device, w->from, w->to);
 }
 
+/* Where it has become known since; in the scratch, until the next call. */
+static const struct gw_reading *with_true_time(struct gw_daemon *d, const struct gw_reading *r)
+{
+	struct gw_reading *copy = (struct gw_reading *)(void *)d->scratch;
+	int64_t ts_ms;
+
+	if (!(r->flags & GW_READING_UNSYNCED) || !gw_clock_true_ts(d->clock, r->boot, r->mono_ms, &ts_ms))
+		return r;
+	memcpy(copy, r, r->size);
+	copy->ts_ms = ts_ms;
+	copy->flags &= (uint16_t)~GW_READING_UNSYNCED;
+	return copy;
+}
+
 static void fold_row(struct gw_daemon *d, struct gw_sink *s, struct open_window *o, uint64_t id,
 		     const struct gw_reading *r)
 {
@@ -140,7 +155,7 @@ static uint64_t thin_for(struct gw_daemon *d, struct gw_sink *s, const struct gw
 
 		if (!gw_deliver_may_thin(s->deliver, r->device, r->seq))
 			continue;
-		fold_row(d, s, &open[r->device], rows->ids[i], r);
+		fold_row(d, s, &open[r->device], rows->ids[i], with_true_time(d, r));
 		n++;
 	}
 	for (unsigned device = 0; device < DEVICES; device++)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "core/clock.h"
 #include "core/daemon.h"
 #include "core/fold.h"
 #include "one_store.h"
@@ -255,6 +256,7 @@ static void open_all(void)
 	d.core.buffer.when_full = GW_THIN;
 	d.core.buffer.sync_ms = 1;
 	d.memory = gw_memory_new();
+	d.clock = gw_clock_new(1);
 	snprintf(path, sizeof(path), "%s/ring", s.folder);
 	ring.path = path;
 	assert_int_equal(gw_ring_open(&d.ring, &ring, &found, &why, &s.err), 0);
@@ -286,6 +288,7 @@ static void close_all(void)
 	gw_watch_stop(d.commit_timer);
 	gw_ring_close(d.ring, true);
 	gw_memory_free(d.memory);
+	gw_clock_free(d.clock);
 	gw_evict_free(&d);
 	free(d.pending);
 	free(d.changed_losses);
