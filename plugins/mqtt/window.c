@@ -161,5 +161,9 @@ void mqtt_doc_window(struct mqtt_text *t, const struct gw_layout *l, const struc
 		put_member(t, "boot");
 		mqtt_text_quoted(t, boot);
 	}
+	if (w->flags & GW_READING_UNSYNCED) {
+		put_i64(t, "mono_from", w->mono_from_ms);
+		put_i64(t, "mono_to", w->mono_to_ms);
+	}
 	mqtt_text_add(t, "}");
 }

@@ -10,6 +10,7 @@
 #include "maker.h"
 #include "plugins/mqtt/document.h"
 #include "plugins/mqtt/json.h"
+#include "plugins/mqtt/window.h"
 
 static const char *const names[] = { "a", "b", "c", "d", NULL };
 static const char *const labels[] = { "auto", "say \"stop\"", "t\\n", NULL };
@@ -268,6 +269,50 @@ static void directories_read_as_in_the_contract(void **state)
 			"\"points\":{}}");
 }
 
+static void a_window_reads_as_in_the_contract(void **state)
+{
+	static const char *const four[] = { "u", "on", "t", "total", NULL };
+	struct fixture *f = *state;
+	struct gw_layout *l = maker_layout(f->arena, 1, "m-1", four);
+	struct mqtt_json_layout own;
+	struct {
+		struct gw_window w;
+		struct gw_window_point p[4];
+		struct gw_window_quality q[2];
+		char text[8];
+	} b = { .w = { .size = sizeof(b), .device = 1, .flags = GW_READING_UNSYNCED, .from = 10, .to = 12,
+		       .readings = 3, .ts_from_ms = 1000, .ts_to_ms = 5000, .mono_to_ms = 4000,
+		       .window_ms = 60000, .points = 4, .text_size = 3, .qualities = 2 },
+		.p = { { .index = 0, .min_kind = GW_F32, .max_kind = GW_F32, .last_kind = GW_F32, .n = 2,
+			 .weight_ms = 1000, .last_ms = 4000 },
+		       { .index = 1, .last_kind = GW_BOOL, .n = 3, .last = 1 },
+		       { .index = 2, .last_kind = GW_TEXT, .n = 1, .last = 3 },
+		       { .index = 3, .min_kind = GW_U64, .max_kind = GW_U64, .last_kind = GW_U64, .n = 1,
+			 .min = UINT64_MAX, .max = UINT64_MAX, .last = UINT64_MAX } },
+		.q = { { .index = 0, .reason = GW_TIMEOUT, .n = 3 },
+		       { .index = 0, .reason = GW_EXCEPTION_0 | 2, .n = 1 } },
+		.text = "a\"b" };
+	double low = (double)230.1F, high = (double)231.5F;
+	struct mqtt_text t = { 0 };
+
+	memcpy(&b.p[0].min, &low, 8);
+	memcpy(&b.p[0].max, &high, 8);
+	memcpy(&b.p[0].last, &high, 8);
+	b.p[0].mean = low;
+	mqtt_json_prepare(f->arena, l, &own);
+	l->own = &own;
+	assert_null(gw_window_check(&b.w, sizeof(b), 4));
+	mqtt_doc_window(&t, l, &b.w, "b-1");
+	assert_text(&t, "{\"from\":10,\"to\":12,\"count\":3,\"ts_from\":1000,\"ts_to\":5000,"
+			"\"window_ms\":60000,\"points\":{"
+			"\"u\":{\"n\":2,\"min\":230.1,\"max\":231.5,\"mean\":230.1,\"last\":231.5},"
+			"\"on\":{\"n\":3,\"last\":true},\"t\":{\"n\":1,\"last\":\"a\\\"b\"},"
+			"\"total\":{\"n\":1,\"min\":18446744073709551615,\"max\":18446744073709551615,"
+			"\"mean\":18446744073709552000,\"last\":18446744073709551615}},"
+			"\"quality\":{\"u\":{\"timeout\":3,\"exception_2\":1}},"
+			"\"clock\":\"unsynced\",\"boot\":\"b-1\",\"mono_from\":0,\"mono_to\":4000}");
+}
+
 static void states_losses_and_progress_read_as_in_the_contract(void **state)
 {
 	struct mqtt_text t = { 0 };
@@ -368,6 +413,7 @@ int main(void)
 		T(the_bound_holds_for_the_worst_text),
 		T(the_status_of_the_gateway_reads_as_in_the_contract),
 		T(directories_read_as_in_the_contract),
+		T(a_window_reads_as_in_the_contract),
 		T(states_losses_and_progress_read_as_in_the_contract),
 		T(a_hundred_values_take_a_few_microseconds),
 	};

@@ -64,6 +64,9 @@ class Books:
         self.copies += r["seq"] in self.readings
         self._same("reading %d" % r["seq"], self.readings.setdefault(r["seq"], r), r)
 
+    def _window(self, d):
+        self._loss(dict(d, cause="thinned", exact=False))
+
     def _loss(self, d):
         self._same("loss from %d" % d["from"], self.losses.setdefault(d["from"], d), d)
 
@@ -145,7 +148,7 @@ def spans(numbers):
 class Library:
     """The books of all devices, fed with the recorder's messages as they come."""
 
-    KINDS = ("directory", "data", "replay", "loss", "progress")
+    KINDS = ("directory", "data", "replay", "window", "loss", "progress")
 
     def __init__(self, world, names):
         self.world, self.read = world, 0
