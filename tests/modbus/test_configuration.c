@@ -221,6 +221,9 @@ static void a_unit_identifier_is_required_and_a_byte(void **state)
 	(void)state;
 	check("plugin: modbus\nconnection: tcp://h\ndevices: {d: {unit_id: 255, points: {x: {address: 0}}}}\n",
 	      NULL);
+	check("plugin: modbus\nconnection: tcp://h\ndevices: {d: {unit_id: 0, points: {x: {address: 0}}}}\n",
+	      NULL);
+	check(SERIAL("retries: 0", "d: {unit_id: 0x34, " ONE_POINT "}"), NULL);
 	check("plugin: modbus\nconnection: tcp://h\ndevices: {d: {unit_id: 256, points: {x: {address: 0}}}}\n",
 	      "gw.yaml:3:24: devices.d.unit_id: '256' is outside 0 to 255");
 }

@@ -275,14 +275,93 @@ static void a_guard_is_kept_whoever_was_asked_before(void **state)
 	for (int i = 0; i < 2; i++)
 		order[i] = fake_core_reading(&p.core)->device;
 	assert_int_equal(p.bus->requests, 3);
-	/* a, b after its guard, a again at once: b does not wait until a is done */
-	assert_true(p.asked_us[1] - p.asked_us[0] >= 99 * MS);
-	assert_true(p.asked_us[2] - p.asked_us[1] < 80 * MS);
+	assert_true(p.asked_us[1] - p.asked_us[0] >= 90 * MS);
 	assert_int_equal(order[0], 1);
 	close_plant(&p);
 }
 
+/* Silent on the first request. */
+static void second_time(struct bus *b, const uint8_t *request, unsigned seen, int64_t at_us)
+{
+	if (seen)
+		right_and_when(b, request, seen, at_us);
+	else
+		current->asked_us[0] = gw_now_us();
+}
+
+static void a_further_attempt_waits_for_the_pause(void **state)
+{
+	struct plant p;
+
+	(void)state;
+	open_bus(&p, second_time, "interval: 1h\ntimeout: 100ms\nretries: 5\npause: 80ms\n"
+		 "devices: {d: {unit_id: 1, points: {x: {address: 0}}}}\n");
+	assert_int_equal(value(fake_core_reading(&p.core), 0).u, 1000);
+	assert_int_equal(p.bus->requests, 2);
+	assert_true(p.asked_us[1] - p.asked_us[0] >= 150 * MS);
+	close_plant(&p);
+}
+
 /* ---- TCP ---- */
+
+static unsigned early;
+static int64_t last_us;
+
+/* Answers after 10 ms; a request before that is noticed. */
+static void slow(struct server *s, const uint8_t *request, unsigned seen)
+{
+	uint8_t frame[SERVER_FRAME];
+
+	early += seen && gw_now_us() - last_us < 10 * MS;
+	last_us = gw_now_us();
+	server_later(s, 10 * MS, 0, frame, server_answer(frame, request));
+}
+
+static void devices_with_one_address_share_a_connection_and_never_ask_at_once(void **state)
+{
+	struct plant p = { 0 };
+	char keys[512], connection[64];
+
+	(void)state;
+	early = 0;
+	fake_core_source(&p.core, &mb_source);
+	p.server = server_new(p.core.loop, 0, slow);
+	snprintf(connection, sizeof(connection), "tcp://127.0.0.1:%u", p.server->port);
+	snprintf(keys, sizeof(keys), "interval: 100ms\ndevices:\n"
+		 "  a: {unit_id: 1, points: {x: {address: 0}, y: {address: 9}}}\n"
+		 "  b: {unit_id: 2, connection: \"tcp://127.0.0.1:%u\", points: {x: {address: 0}}}\n"
+		 "  c: {unit_id: 3, points: {x: {address: 0}, y: {address: 9}}}\n", p.server->port);
+	begin(&p, connection, keys);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(value(fake_core_reading(&p.core), 0).u, 0);
+	assert_int_equal(p.server->accepted, 1);
+	assert_true(p.server->requests >= 10);
+	assert_int_equal(early, 0);
+	close_plant(&p);
+}
+
+static uint8_t turns[3];
+
+static void note_turn(struct server *s, const uint8_t *request, unsigned seen)
+{
+	if (seen < 3)
+		turns[seen] = request[6];
+	server_right(s, request);
+}
+
+static void nor_does_a_guard_lose_the_turn(void **state)
+{
+	struct plant p;
+
+	(void)state;
+	open_tcp(&p, note_turn, "interval: 1h\ndevices:\n"
+		 "  a: {unit_id: 1, points: {x: {address: 0}, y: {address: 9}}}\n"
+		 "  b: {unit_id: 2, guard: 60ms, points: {x: {address: 0}}}\n");
+	for (int i = 0; i < 2; i++)
+		fake_core_reading(&p.core);
+	assert_memory_equal(turns, "\1\2\1", 3);
+	close_plant(&p);
+}
 
 /* A gateway with a number of its own for each answer. */
 static void own_transactions(struct server *s, const uint8_t *request, unsigned seen)
@@ -485,6 +564,9 @@ int main(void)
 		cmocka_unit_test(a_device_with_one_fixed_block_is_read_by_a_request_of_its_length),
 		cmocka_unit_test(a_register_that_wants_a_login_says_so_and_costs_no_connection),
 		cmocka_unit_test(a_guard_is_kept_whoever_was_asked_before),
+		cmocka_unit_test(nor_does_a_guard_lose_the_turn),
+		cmocka_unit_test(a_further_attempt_waits_for_the_pause),
+		cmocka_unit_test(devices_with_one_address_share_a_connection_and_never_ask_at_once),
 		cmocka_unit_test(a_foreign_transaction_is_taken_only_when_allowed),
 		cmocka_unit_test(nor_does_a_late_one_become_the_value_of_the_next_request),
 		cmocka_unit_test(a_gateway_that_hangs_in_exception_11_is_connected_anew),
