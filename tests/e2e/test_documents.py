@@ -143,23 +143,29 @@ class Documents(unittest.TestCase):
             keys = set(re.findall(r'"([a-z_0-9]+)": \{', f.read()))
         with open(os.path.join(ROOT, "docs/telemetry.md")) as f:
             reasons = set(re.findall(r"`([a-z_]+)`", f.read().split("| reason |")[1].split("\n\n")[0]))
-        usage = subprocess.run([program("plugins/modbus"), "--help"], capture_output=True, text=True).stdout
-        tools = set(re.findall(r"^  modbus ([a-z]+) ", usage, re.M))
-        tests = set()
-        for name in glob.glob(os.path.join(ROOT, "tests/*/test_*")):
+        points = set()  # of profiles
+        for name in glob.glob(os.path.join(ROOT, "conf/profiles/*.yaml")):
+            with open(name) as f:
+                points.update(re.findall(r"^  ([a-z0-9_]+):", f.read(), re.M))
+        files, tests = set(), set()
+        for name in glob.glob(os.path.join(ROOT, "tests/*/test_*.*")):
+            files.add(os.path.splitext(os.path.relpath(name, os.path.join(ROOT, "tests")))[0])
             with open(name) as f:
                 tests.update(re.findall(r"^(?:static void|    def) ([a-z0-9_]+)\(", f.read(), re.M))
         with open(os.path.join(ROOT, "docs/modbus-equipment.md")) as f:
             rows = [row.strip("| \n").split(" | ") for row in f if row.startswith("| ")]
         rows = [row for row in rows if row[0] != "equipment"]
-        self.assertGreater(len(rows), 70)
+        self.assertGreater(len(rows), 100)
         for row in rows:
-            self.assertEqual([len(row), len(row[-1]) > 20], [3, True], row)
-            for said in re.findall(r"`([^`]+)`", " ".join(row)):
-                if said.count("_") >= 3:
-                    self.assertIn(said, tests, row)
-                elif re.fullmatch(r"[a-z_]+(: .*)?", said):
-                    self.assertIn(said.split(":")[0], keys | reasons | tools, row)
+            self.assertEqual([len(row), len(row[-1]) > 5], [3, True], row)
+            for key in re.findall(r"`([a-z_]+): [^`]+`", " ".join(row)):
+                self.assertIn(key, keys, row)
+            for word in re.findall(r"`([a-z]+_[a-z_]+)`", " ".join(row)):
+                self.assertIn(word, keys | reasons | points | tests, row)
+            for name in re.findall(r"`([a-z0-9]+/test_[a-z0-9_]+)`", row[-1]):
+                self.assertIn(name, files, row)
+            for name in re.findall(r"(?:[a-z0-9]+_){3,}[a-z0-9]+", row[-1]):
+                self.assertIn(name, tests, row)
 
     def test_a_stale_file_fails_the_build_with_its_name(self):
         """The Makefile's own rule, over a copy of the tree's documents with one byte changed."""
