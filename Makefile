@@ -116,14 +116,15 @@ fuzz:
 # ---- what a fresh machine lacks ----
 PACKAGES := gcc make pkg-config git libpaho-mqtt-dev libmodbus-dev libsqlite3-dev libyaml-dev \
 	libsystemd-dev libjansson-dev zlib1g-dev libssl-dev
-TEST_PACKAGES := libcmocka-dev mosquitto mosquitto-clients python3 python3-pymodbus python3-paho-mqtt \
+TEST_PACKAGES := libcmocka-dev mosquitto mosquitto-clients iproute2 iptables python3 python3-pymodbus python3-paho-mqtt \
 	python3-serial-asyncio python3-yaml mbpoll sqlite3 openssl
 LINT_PACKAGES := clang clang-tidy cppcheck
 BENCH_PACKAGES := collectd-core libmodbus5 libmosquitto1
 # the packages of tests/npm: servers for test_npm, which fails when they are not to be had
 NODE := node=nodejs npm=npm
 NPM := build/npm
-.PHONY: deps deps-demo deps-build deps-lint deps-bench
+BROKER_PACKAGES := rabbitmq-server nats-server
+.PHONY: deps deps-demo deps-build deps-lint deps-bench deps-brokers
 deps:
 	@tests/deps $(PACKAGES) $(TEST_PACKAGES) $(NODE)
 	@tests/npm/install $(NPM) || true
@@ -135,6 +136,9 @@ deps-lint:
 	@tests/deps $(PACKAGES) $(TEST_PACKAGES) $(LINT_PACKAGES)
 deps-bench:
 	@tests/deps $(PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES)
+
+deps-brokers:
+	@tests/deps $(PACKAGES) $(TEST_PACKAGES) $(BROKER_PACKAGES)
 
 # ---- the two commands of the README ----
 .PHONY: demo check
@@ -166,7 +170,13 @@ SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 .PHONY: soak
 soak: all
 	@B=$(B) /usr/bin/python3 tests/soak/campaign.py --seconds $(SOAK_SECONDS) $(SEEDS)
+	@cd tests/e2e && LONG=1 B=$(B) /usr/bin/python3 -m unittest test_network
 SOAK_SECONDS ?= 60
+# clusters of other brokers, a node killed under load
+.PHONY: brokers
+brokers: deps-brokers
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@cd tests/soak && B=$(B) /usr/bin/python3 -W ignore::DeprecationWarning -m unittest -v test_brokers
 
 coverage: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) B=build/coverage OPT="-O0 -g --coverage" LDFLAGS=--coverage all tests
@@ -236,6 +246,7 @@ clean:
 ## make install     [DESTDIR=] [PREFIX=/usr]
 ## make bench       figures beside Debian's collectd
 ## make soak        random faults under load, then the books must close (SEEDS="1 2 3" SOAK_SECONDS=60)
+## make brokers     three nodes of RabbitMQ and of NATS, one of them killed under load
 ## make fuzz        libFuzzer on each parser of foreign bytes (SECONDS=60 each)
 ## make lint        clang build, clang-tidy, cppcheck
 ## make coverage    lines covered by the unit tests

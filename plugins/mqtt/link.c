@@ -339,6 +339,11 @@ enum mqtt_send mqtt_link_send(struct mqtt_link *l, const struct mqtt_document *d
 	return rc == MQTTASYNC_SUCCESS ? MQTT_SENT : MQTT_SEND_BROKEN;
 }
 
+/*
+ * Over 3.1.1 with QoS 0: RabbitMQ 3.10 keeps a QoS 1 subscription in a queue of the node that
+ * the client was on, and when that node is gone it closes each connection of this client that
+ * subscribes anew on another.  Nothing is lost by it: a session ends with its connection anyway.
+ */
 static int subscribe(struct mqtt_link *l, const char *topic, MQTTAsync_onFailure5 *failed)
 {
 	MQTTAsync_responseOptions r = MQTTAsync_responseOptions_initializer;
@@ -348,7 +353,7 @@ static int subscribe(struct mqtt_link *l, const char *topic, MQTTAsync_onFailure
 		r.onFailure5 = failed;
 	r.subscribeOptions.noLocal = l->o.v5; /* not our own words */
 	r.subscribeOptions.retainAsPublished = l->o.v5;
-	return MQTTAsync_subscribe(l->handle, topic, 1, &r) == MQTTASYNC_SUCCESS ? 0 : -1;
+	return MQTTAsync_subscribe(l->handle, topic, l->o.v5 ? 1 : 0, &r) == MQTTASYNC_SUCCESS ? 0 : -1;
 }
 
 int mqtt_link_subscribe(struct mqtt_link *l)

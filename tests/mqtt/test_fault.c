@@ -138,6 +138,18 @@ static void a_session_that_is_taken_over_says_so(void **state)
 			    "session taken over (0x8e): another client uses the client_id 'gw-1'");
 }
 
+static void a_host_name_that_nobody_knows_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	snprintf(f->url, sizeof(f->url), "mqtt://no-such-host.invalid:1883");
+	start(f);
+	assert_true(core_until(f->core,
+			       strstr(f->core->reasons,
+				      "host name no-such-host.invalid cannot be resolved: ")));
+	assert_int_equal(f->core->connections, 0);
+}
+
 static void a_refused_connection_says_why(void **state)
 {
 	struct fixture *f = *state;
@@ -237,6 +249,7 @@ int main(void)
 		T(an_array_that_is_too_large_is_halved_until_one_is_left),
 		T(a_packet_that_ends_the_connection_is_not_sent_again),
 		T(a_session_that_is_taken_over_says_so),
+		T(a_host_name_that_nobody_knows_is_named),
 		T(a_refused_connection_says_why),
 		T(a_refused_connection_over_3_1_1_says_why),
 		T(auto_falls_back_when_5_is_not_supported),

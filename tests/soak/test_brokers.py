@@ -1,0 +1,106 @@
+"""Other brokers: a node of a cluster is killed under load, and a subscriber misses nothing.
+
+`make brokers` installs RabbitMQ and NATS from Debian and runs this.  Both speak MQTT 3.1.1 only.
+"""
+
+import os
+import sys
+import time
+import unittest
+
+import paho.mqtt.client as mqtt
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
+from cluster import Nats, Rabbit  # noqa: E402
+from harness import World, bench_source, bench_wrong, parsed, wait_until  # noqa: E402
+
+DEVICES, REGISTERS = 4, 20
+NAMES = ["bench-%d" % i for i in range(1, DEVICES + 1)]
+
+
+class Recorder:
+    """A subscriber over MQTT 3.1.1 with a session that survives its own outages."""
+
+    def __init__(self, port):
+        self.messages = []
+        self.ready = False
+        self.client = mqtt.Client(client_id="recorder", clean_session=False, protocol=mqtt.MQTTv311)
+        self.client.on_message = lambda c, u, m: self.messages.append((m.topic, m.payload, time.time(), m.retain))
+        self.client.on_connect = lambda c, u, f, rc: c.subscribe("goc/#", qos=1)
+        self.client.on_subscribe = lambda *a: setattr(self, "ready", True)
+        self.client.connect("127.0.0.1", port, 60)
+        self.client.loop_start()
+        wait_until(lambda: self.ready, 60, "the recorder is subscribed")
+
+    def all(self, suffix="", since=0):
+        return [m for m in self.messages[since:] if m[0].endswith(suffix)]
+
+    def count(self):
+        return len(self.messages)
+
+    def last(self, topic):
+        found = [m for m in self.all() if m[0] == topic and m[1]]
+        return parsed(found[-1][1]) if found else None
+
+    def stop(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+class Brokers(unittest.TestCase):
+    def run_with(self, make):
+        w = World(("--bench", str(DEVICES), "--registers", str(REGISTERS)),
+                  lambda w: {"field": bench_source(w, DEVICES, REGISTERS, "50ms")})
+        self.addCleanup(w.close)
+        begun = time.monotonic()
+        cluster = make(w.folder)
+        self.addCleanup(cluster.close)
+        print("%s: up after %.0f s" % (cluster.name, time.monotonic() - begun))
+        w.subscriber.stop()
+        w.subscriber = Recorder(cluster.ports[0])
+        w.config["sinks"]["goc"].update(broker=["mqtt://127.0.0.1:%d" % p for p in cluster.ports[1:]],
+                                        protocol="3.1.1")
+        w.start(wait=False)
+        wait_until(lambda: all(len(w.ledger(n).readings) >= 100 for n in NAMES), 60, "readings", every=0.2)
+        self.kill_a_node(w, cluster)
+        self.check_books(w, cluster)
+
+    def kill_a_node(self, w, cluster):
+        since, killed = w.subscriber.count(), time.monotonic()
+        before = w.ctl("sinks")[0]["broker"]
+        cluster.kill(1)
+        wait_until(lambda: w.ctl("sinks")[0]["broker"] != before and w.ctl("sinks")[0]["state"] == "connected", 60,
+                   "the next broker of the list", every=0.2)
+        reconnected = time.monotonic() - killed
+        wait_until(lambda: w.subscriber.all("/data", since + 200), 120, "live readings", every=0.2)
+        print("%s: connected to the next node %.1f s after the kill" % (cluster.name, reconnected))
+        cluster.start(1)
+
+    def check_books(self, w, cluster):
+        wait_until(lambda: w.ctl("sinks")[0]["backlog"] < 10, 60, "the backlog has gone", every=0.2)
+        self.assertEqual(w.daemon.end(), 0, w.daemon.tail())
+        report = w.plant.report()
+
+        def complete(n):
+            return len(w.ledger(n).readings) >= report[n]["polls"]
+        wait_until(lambda: all(complete(n) for n in NAMES), 60, "everything has come", every=0.5)
+        copies = 0
+        for n in NAMES:
+            ledger = w.ledger(n)
+            self.assertEqual((ledger.missing(), ledger.losses, ledger.differing), ([], [], []), n)
+            self.assertEqual(len(ledger.readings), report[n]["polls"], n)
+            self.assertEqual([s for s, r in ledger.readings.items() if bench_wrong(r["values"])], [], n)
+            copies += ledger.copies
+        print("%s: %d readings, none missing, %d twice"
+              % (cluster.name, sum(len(w.ledger(n).readings) for n in NAMES), copies))
+
+    def test_a_node_of_nats_is_killed_under_load(self):
+        self.run_with(Nats)
+
+    def test_a_node_of_rabbitmq_is_killed_under_load(self):
+        self.run_with(Rabbit)
+
+
+if __name__ == "__main__":
+    unittest.main()
