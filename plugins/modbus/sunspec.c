@@ -10,19 +10,26 @@
 #include "gatewayd/reading.h"
 #include "plugins/modbus/decode.h"
 
-enum { MARK = 2, END = 0xffff, READ_MOST = 125 };
+enum { MARK = 2, END = 0xffff, MISSING16 = 0xffff, READ_MOST = 125 };
 
 static unsigned get16(const uint8_t *p)
 {
 	return (unsigned)(p[0] << 8 | p[1]);
 }
 
-const struct mb_sunspec_model *mb_sunspec_find(unsigned id)
+static const struct mb_sunspec_model *find_in(const struct mb_sunspec_model *models, unsigned id)
 {
-	for (const struct mb_sunspec_model *m = mb_sunspec_models; m->id; m++)
+	for (const struct mb_sunspec_model *m = models; m->id; m++)
 		if (m->id == id)
 			return m;
 	return NULL;
+}
+
+const struct mb_sunspec_model *mb_sunspec_find(unsigned id)
+{
+	const struct mb_sunspec_model *m = find_in(mb_sunspec_models, id);
+
+	return m ? m : find_in(mb_sunspec_der, id);
 }
 
 /* ---- the chain ---- */
@@ -114,23 +121,21 @@ unsigned mb_sunspec_walk(struct mb_client *c, uint8_t unit, struct mb_sunspec_ch
 }
 
 /* The longest piece from `from` that divides no value. */
-static unsigned piece(const struct mb_sunspec_found *at, unsigned from, unsigned total)
+static unsigned piece(const struct mb_sunspec_found *at, const uint8_t *data, unsigned from, unsigned total)
 {
-	const struct mb_sunspec_model *m = mb_sunspec_find(at->id);
+	struct mb_sunspec_value v = { .model = mb_sunspec_find(at->id), .at = at };
 	unsigned end = from + READ_MOST;
-	struct mb_sunspec_value v = { .model = m, .at = at };
 
+	if (!from && v.model && v.model->inner && v.model->start < total)
+		return v.model->start;
 	if (total - from <= READ_MOST)
 		return total;
-	for (v.block = 0; m && v.block < mb_sunspec_blocks(m, at); v.block++)
-		for (size_t i = 0; i < m->nfields; i++) {
-			unsigned begin;
+	while (v.model && mb_sunspec_next(&v, data)) {
+		unsigned begin = mb_sunspec_offset(&v, data);
 
-			v.field = &m->fields[i];
-			begin = mb_sunspec_offset(&v);
-			if (begin < end && end < begin + v.field->registers)
-				end = begin;
-		}
+		if (begin < end && end < begin + v.field->registers)
+			end = begin;
+	}
 	return end > from ? end : from + READ_MOST;
 }
 
@@ -140,7 +145,7 @@ bool mb_sunspec_read(struct mb_client *c, uint8_t unit, const struct mb_sunspec_
 	unsigned total = m->length + 2U, end;
 
 	for (unsigned from = 0; from < total; from = end) {
-		end = piece(m, from, total);
+		end = piece(m, data, from, total);
 		if (read_some(c, unit, m->address + from, end - from, data + 2 * (size_t)from))
 			return false;
 	}
@@ -168,25 +173,94 @@ static const struct {
 	[MB_S_F32] = { MB_F32, 0, false },
 };
 
-unsigned mb_sunspec_blocks(const struct mb_sunspec_model *m, const struct mb_sunspec_found *at)
+static const struct mb_sunspec_field *field_named(const struct mb_sunspec_model *m, const char *name)
 {
-	unsigned total = at->length + 2U;
+	for (size_t i = 0; i < m->nfields; i++)
+		if (!strcmp(m->fields[i].name, name))
+			return &m->fields[i];
+	return NULL;
+}
+
+/* What the field of that name counts; `none` when there is no such field or it says nothing. */
+static unsigned counted(const struct mb_sunspec_value *v, const char *name, const uint8_t *data, unsigned none)
+{
+	const struct mb_sunspec_field *f = name ? field_named(v->model, name) : NULL;
+	unsigned n;
+
+	if (!f || f->offset >= v->at->length + 2U)
+		return none;
+	n = get16(data + 2 * (size_t)f->offset);
+	return n == MISSING16 ? none : n;
+}
+
+unsigned mb_sunspec_points(const struct mb_sunspec_value *v, const uint8_t *data)
+{
+	unsigned n = counted(v, v->model->npoints, data, 0);
+
+	/* More than the model has room for is a lie. */
+	return v->model->inner && n <= (v->at->length + 2U) / v->model->inner ? n : 0;
+}
+
+static unsigned block_size(const struct mb_sunspec_value *v, const uint8_t *data)
+{
+	const struct mb_sunspec_model *m = v->model;
+
+	return m->length + m->lists * mb_sunspec_points(v, data) * m->inner;
+}
+
+unsigned mb_sunspec_blocks(const struct mb_sunspec_value *v, const uint8_t *data)
+{
+	const struct mb_sunspec_model *m = v->model;
+	unsigned total = v->at->length + 2U, room, n;
 
 	if (!m->length)
 		return 1;
-	return total >= m->start + (unsigned)m->length ? (total - m->start) / m->length : 1;
+	room = total > m->start ? (total - m->start) / block_size(v, data) : 0;
+	n = counted(v, m->nblocks, data, room);
+	n = n < room ? n : room;
+	return n ? n : 1;
 }
 
-unsigned mb_sunspec_offset(const struct mb_sunspec_value *v)
+static bool is_here(const struct mb_sunspec_value *v)
 {
-	return v->field->offset + (v->field->repeats ? v->block * v->model->length : 0);
+	if (v->field->where == MB_S_POINT)
+		return v->point > 0;
+	return !v->point && (!v->block || v->field->where == MB_S_BLOCK);
+}
+
+bool mb_sunspec_next(struct mb_sunspec_value *v, const uint8_t *data)
+{
+	const struct mb_sunspec_field *end = v->model->fields + v->model->nfields;
+
+	do {
+		v->field = v->field ? v->field + 1 : v->model->fields;
+		if (v->field < end)
+			continue;
+		v->field = v->model->fields;
+		if (++v->point <= mb_sunspec_points(v, data))
+			continue;
+		v->point = 0;
+		if (++v->block >= mb_sunspec_blocks(v, data))
+			return false;
+	} while (!is_here(v));
+	return true;
+}
+
+unsigned mb_sunspec_offset(const struct mb_sunspec_value *v, const uint8_t *data)
+{
+	const struct mb_sunspec_model *m = v->model;
+
+	if (v->field->where == MB_S_ONCE)
+		return v->field->offset;
+	return v->field->offset + v->block * block_size(v, data) +
+	       v->field->lists * mb_sunspec_points(v, data) * m->inner + (v->point ? v->point - 1 : 0) * m->inner;
 }
 
 static struct gw_value decode(const struct mb_sunspec_value *v, enum mb_type type, const uint8_t *data)
 {
 	struct mb_form f = { .type = type };
 
-	return mb_decode(&f, data, mb_sunspec_offset(v), NULL);
+	return mb_decode(&f, data, mb_sunspec_offset(v, data), NULL);
 }
 
 /* Not implemented: the accumulators say it with 0, but so does a new one that must be there. */
@@ -195,7 +269,7 @@ static bool is_missing(const struct mb_sunspec_value *v, const uint8_t *data)
 	enum mb_sunspec_type type = v->field->type;
 
 	if (type == MB_S_TEXT)
-		return !data[2 * (size_t)mb_sunspec_offset(v)];
+		return !data[2 * (size_t)mb_sunspec_offset(v, data)];
 	if (type == MB_S_F32)
 		return !isfinite(decode(v, MB_F32, data).f);
 	if ((type == MB_S_ACC32 || type == MB_S_ACC64) && v->field->mandatory)
@@ -205,15 +279,12 @@ static bool is_missing(const struct mb_sunspec_value *v, const uint8_t *data)
 
 bool mb_sunspec_has(const struct mb_sunspec_value *v, const uint8_t *data)
 {
-	return mb_sunspec_offset(v) + v->field->registers <= v->at->length + 2U && !is_missing(v, data);
+	return mb_sunspec_offset(v, data) + v->field->registers <= v->at->length + 2U && !is_missing(v, data);
 }
 
 const struct mb_sunspec_field *mb_sunspec_scale(const struct mb_sunspec_value *v)
 {
-	for (size_t i = 0; v->field->scale[0] && i < v->model->nfields; i++)
-		if (!strcmp(v->model->fields[i].name, v->field->scale))
-			return &v->model->fields[i];
-	return NULL;
+	return v->field->scale[0] ? field_named(v->model, v->field->scale) : NULL;
 }
 
 bool mb_sunspec_power(const struct mb_sunspec_value *v, const uint8_t *data, int *power)
@@ -253,7 +324,7 @@ const char *mb_sunspec_text(const struct mb_sunspec_value *v, const uint8_t *dat
 	int power;
 
 	if (v->field->type == MB_S_TEXT) {
-		text_of(data + 2 * (size_t)mb_sunspec_offset(v), 2U * v->field->registers, buf, size);
+		text_of(data + 2 * (size_t)mb_sunspec_offset(v, data), 2U * v->field->registers, buf, size);
 		return buf;
 	}
 	raw = decode(v, type, data);

@@ -18,11 +18,21 @@ enum mb_sunspec_type {
 	MB_S_BITS32, MB_S_ACC32, MB_S_ACC64, MB_S_SCALE, MB_S_TEXT, MB_S_TYPES,
 };
 
+/*
+ * Where a value lies.  Behind the fixed part of a model a block may repeat (trackers, ports,
+ * curves); in the block of a curve one to three lists of points:
+ *
+ *	| once | block 1: ... points, ... points | block 2: ... points, ... points |
+ */
+enum mb_sunspec_where { MB_S_ONCE, MB_S_BLOCK, MB_S_POINT };
+
 struct mb_sunspec_field {
-	uint16_t offset; /* registers from the model's id; in the first block when it repeats */
+	uint16_t offset; /* registers from the model's id; in the first block, as if lists were empty */
 	uint8_t registers;
 	uint8_t type;
-	bool repeats, mandatory;
+	uint8_t where;
+	uint8_t lists; /* of points that lie before it in its block */
+	bool mandatory;
 	const char *name, *unit, *scale, *quantity; /* scale: a field's name, a number, or "" */
 };
 
@@ -31,10 +41,15 @@ struct mb_sunspec_model {
 	const char *title, *word; /* word: begins the names of its points */
 	const struct mb_sunspec_field *fields;
 	size_t nfields;
-	uint16_t start, length; /* of the block that repeats; 0: none does */
+	uint16_t start, length;        /* of the block that repeats, without points; length 0: none does */
+	const char *nblocks, *npoints; /* fields that count blocks, and points of a list; or NULL */
+	uint8_t inner, lists;          /* registers of a point; lists in a block */
+	bool is_setting;               /* changes when somebody changes it */
 };
 
-extern const struct mb_sunspec_model mb_sunspec_models[]; /* ends with id 0 */
+/* Both end with id 0. */
+extern const struct mb_sunspec_model mb_sunspec_models[]; /* sunspec_models.c */
+extern const struct mb_sunspec_model mb_sunspec_der[];    /* sunspec_der.c: 701 to 714 */
 const struct mb_sunspec_model *mb_sunspec_find(unsigned id); /* or NULL */
 
 /* ---- the chain ---- */
@@ -57,23 +72,29 @@ struct mb_sunspec_chain {
 unsigned mb_sunspec_walk(struct mb_client *c, uint8_t unit, struct mb_sunspec_chain *out);
 
 /* The registers of one model from its id on, length + 2 of them; false: they cannot be read.
- * Values are never divided between two requests. */
+ * Values are never divided between two requests; those of a curve come in a request after the
+ * one that says how many they are. */
 bool mb_sunspec_read(struct mb_client *c, uint8_t unit, const struct mb_sunspec_found *m,
 		     uint8_t *data);
 
 /* ---- its values ---- */
 
-/* A field of a model in a device; block counts from 0. */
+/* A field of a model in a device; block counts from 0, point from 1 in a list. */
 struct mb_sunspec_value {
 	const struct mb_sunspec_model *model;
-	const struct mb_sunspec_field *field;
 	const struct mb_sunspec_found *at;
-	unsigned block;
+	const struct mb_sunspec_field *field;
+	unsigned block, point;
 };
 
-unsigned mb_sunspec_blocks(const struct mb_sunspec_model *m, const struct mb_sunspec_found *at);
+/* What the registers of the model say, and its length allows. */
+unsigned mb_sunspec_blocks(const struct mb_sunspec_value *v, const uint8_t *data);
+unsigned mb_sunspec_points(const struct mb_sunspec_value *v, const uint8_t *data);
+/* All values in turn, block by block: begin with field NULL, block and point 0; false: that was
+ * all. */
+bool mb_sunspec_next(struct mb_sunspec_value *v, const uint8_t *data);
 /* Register of the value from the model's id. */
-unsigned mb_sunspec_offset(const struct mb_sunspec_value *v);
+unsigned mb_sunspec_offset(const struct mb_sunspec_value *v, const uint8_t *data);
 /* Does the model reach so far, and is it not the "not implemented" of its type? */
 bool mb_sunspec_has(const struct mb_sunspec_value *v, const uint8_t *data);
 /* The power of ten it is to be multiplied with; false: the scale factor is not implemented. */

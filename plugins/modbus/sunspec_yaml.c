@@ -30,9 +30,9 @@ static const struct {
 	[MB_S_TEXT] = { "string", NULL },
 };
 
-/* Operating states that mean the same in all models of a kind. */
+/* States that mean the same in all models of a kind. */
 static const struct {
-	const char *word, *name, *labels;
+	const char *word, *name, *labels; /* word NULL: in all */
 } enums[] = {
 	{ "inverter", "St",
 	  "{1: off, 2: sleeping, 3: starting, 4: mppt, 5: throttled, 6: shutting_down, 7: fault, 8: standby}" },
@@ -41,6 +41,10 @@ static const struct {
 	  "9: test}" },
 	{ "storage", "ChaSt",
 	  "{1: off, 2: empty, 3: discharging, 4: charging, 5: full, 6: holding, 7: testing}" },
+	{ NULL, "Ena", "{0: disabled, 1: enabled}" },
+	{ NULL, "AdptCrvRslt", "{0: in_progress, 1: completed, 2: failed}" },
+	{ NULL, "AdptCtlRslt", "{0: in_progress, 1: completed, 2: failed}" },
+	{ NULL, "ReadOnly", "{0: writable, 1: read_only}" },
 	{ "battery", "ChaSt",
 	  "{1: off, 2: empty, 3: discharging, 4: charging, 5: full, 6: holding, 7: testing}" },
 };
@@ -48,29 +52,31 @@ static const struct {
 static const char *labels(const struct mb_sunspec_value *v)
 {
 	for (size_t i = 0; i < sizeof(enums) / sizeof(enums[0]); i++)
-		if (v->field->type == MB_S_ENUM16 && !strcmp(enums[i].word, v->model->word) &&
+		if (v->field->type == MB_S_ENUM16 && (!enums[i].word || !strcmp(enums[i].word, v->model->word)) &&
 		    !strcmp(enums[i].name, v->field->name))
 			return enums[i].labels;
 	return NULL;
 }
 
-/* "inverter_w", "meter2_phvpha", "tracker_dca_3": the name of a point. */
+/* "inverter_w", "meter2_phvpha", "tracker_dca_3", "volt_var_pt_v_1_4": the name of a point. */
 static void point_name(const struct writing *w, const struct mb_sunspec_value *v, char *out)
 {
-	char number[12] = "", block[12] = "";
+	char number[12] = "", block[12] = "", point[12] = "";
 
 	if (w->instance > 1)
 		snprintf(number, sizeof(number), "%u", w->instance);
-	if (v->field->repeats)
+	if (v->field->where != MB_S_ONCE)
 		snprintf(block, sizeof(block), "_%u", v->block + 1);
-	snprintf(out, NAME, "%s%s_%s%s", v->model->word, number, v->field->name, block);
+	if (v->point)
+		snprintf(point, sizeof(point), "_%u", v->point);
+	snprintf(out, NAME, "%s%s_%s%s%s", v->model->word, number, v->field->name, block, point);
 	for (char *p = out; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
 }
 
 static void write_scale(const struct writing *w, const struct mb_sunspec_value *v)
 {
-	struct mb_sunspec_value s = { v->model, mb_sunspec_scale(v), v->at, 0 };
+	struct mb_sunspec_value s = { .model = v->model, .at = v->at, .field = mb_sunspec_scale(v) };
 	char name[NAME];
 
 	if (s.field) {
@@ -87,10 +93,12 @@ static void write_point(struct writing *w, const struct mb_sunspec_value *v)
 	char name[NAME];
 
 	point_name(w, v, name);
-	fprintf(out, "      %s: {address: %u, type: %s", name, v->at->address + mb_sunspec_offset(v),
+	fprintf(out, "      %s: {address: %u, type: %s", name, v->at->address + mb_sunspec_offset(v, w->data),
 		kinds[v->field->type].type);
 	if (v->field->type == MB_S_TEXT)
 		fprintf(out, ", length: %u, interval: 1h", v->field->registers);
+	else if (v->model->is_setting)
+		fprintf(out, ", interval: 10m");
 	write_scale(w, v);
 	if (v->field->unit[0])
 		fprintf(out, ", unit: \"%s\"", v->field->unit);
@@ -107,14 +115,11 @@ static void write_point(struct writing *w, const struct mb_sunspec_value *v)
 /* Is it the scale factor of a value that the device has? */
 static bool is_needed(const struct writing *w, const struct mb_sunspec_value *v)
 {
-	struct mb_sunspec_value user = *v;
+	struct mb_sunspec_value user = { .model = w->model, .at = w->at };
 
-	for (user.block = 0; user.block < mb_sunspec_blocks(w->model, w->at); user.block++)
-		for (size_t i = 0; i < w->model->nfields; i++) {
-			user.field = &w->model->fields[i];
-			if (mb_sunspec_scale(&user) == v->field && mb_sunspec_has(&user, w->data))
-				return true;
-		}
+	while (mb_sunspec_next(&user, w->data))
+		if (mb_sunspec_scale(&user) == v->field && mb_sunspec_has(&user, w->data))
+			return true;
 	return false;
 }
 
@@ -122,7 +127,7 @@ static bool is_wanted(const struct writing *w, const struct mb_sunspec_value *v)
 {
 	int power;
 
-	if ((v->block && !v->field->repeats) || w->points == POINTS_MAX || !mb_sunspec_has(v, w->data))
+	if (w->points == POINTS_MAX || !mb_sunspec_has(v, w->data))
 		return false;
 	if (v->field->type == MB_S_SCALE)
 		return is_needed(w, v);
@@ -134,12 +139,9 @@ static void write_model(struct writing *w)
 	struct mb_sunspec_value v = { .model = w->model, .at = w->at };
 
 	fprintf(w->o->out, "      # model %u at %u: %s\n", w->at->id, w->at->address, w->model->title);
-	for (v.block = 0; v.block < mb_sunspec_blocks(w->model, w->at); v.block++)
-		for (size_t i = 0; i < w->model->nfields; i++) {
-			v.field = &w->model->fields[i];
-			if (is_wanted(w, &v))
-				write_point(w, &v);
-		}
+	while (mb_sunspec_next(&v, w->data))
+		if (is_wanted(w, &v))
+			write_point(w, &v);
 }
 
 /* How many models before number i begin their names with the same word? */
@@ -155,21 +157,30 @@ static unsigned instance(const struct mb_sunspec_output *o, unsigned i)
 	return n;
 }
 
+static void write_models(struct writing *w, bool settings)
+{
+	const struct mb_sunspec_output *o = w->o;
+
+	for (unsigned i = 0; i < o->chain->count; i++) {
+		w->at = &o->chain->models[i];
+		w->model = mb_sunspec_find(w->at->id);
+		w->data = o->data[i];
+		if (!w->model || !w->data || w->model->is_setting != settings)
+			continue;
+		w->instance = instance(o, i);
+		write_model(w);
+	}
+}
+
 void mb_sunspec_write_yaml(const struct mb_sunspec_output *o)
 {
 	struct writing w = { .o = o };
 
 	fprintf(o->out, "  sunspec-%u:\n    connection: %s\n    unit_id: %u\n    interval: 5s\n    points:\n",
 		o->unit, o->connection, o->unit);
-	for (unsigned i = 0; i < o->chain->count; i++) {
-		w.at = &o->chain->models[i];
-		w.model = mb_sunspec_find(w.at->id);
-		w.data = o->data[i];
-		if (!w.model || !w.data)
-			continue;
-		w.instance = instance(o, i);
-		write_model(&w);
-	}
+	/* When there are too many points it is the curves that suffer. */
+	write_models(&w, false);
+	write_models(&w, true);
 	if (w.points == POINTS_MAX)
 		fprintf(o->out, "      # a device has at most %d points: the others are left out\n", POINTS_MAX);
 }

@@ -49,16 +49,25 @@ static void read_models(struct device *d)
 	}
 }
 
+/* "DCV[2]", "Pt_V[1.3]": which block, which point. */
+static void write_name(const struct mb_sunspec_value *v, char *out, size_t size)
+{
+	if (v->point)
+		snprintf(out, size, "%s[%u.%u]", v->field->name, v->block + 1, v->point);
+	else if (v->field->where == MB_S_BLOCK)
+		snprintf(out, size, "%s[%u]", v->field->name, v->block + 1);
+	else
+		snprintf(out, size, "%s", v->field->name);
+}
+
 static void print_field(const struct mb_sunspec_value *v, const uint8_t *data)
 {
-	char text[160], block[16] = "";
+	char text[160], name[64];
 
 	if (v->field->type == MB_S_SCALE || !mb_sunspec_has(v, data))
 		return;
-	if (v->field->repeats)
-		snprintf(block, sizeof(block), "[%u]", v->block + 1);
-	printf("  %7u  %s%-*s  %s%s%s\n", v->at->address + mb_sunspec_offset(v), v->field->name,
-	       16 - (int)snprintf(NULL, 0, "%s", v->field->name), block,
+	write_name(v, name, sizeof(name));
+	printf("  %7u  %-16s  %s%s%s\n", v->at->address + mb_sunspec_offset(v, data), name,
 	       mb_sunspec_text(v, data, text, sizeof(text)), v->field->unit[0] ? " " : "", v->field->unit);
 }
 
@@ -68,14 +77,8 @@ static void print_model(const struct mb_sunspec_found *at, const uint8_t *data)
 
 	printf("model %u, %s: address %u, %u registers\n", at->id, v.model ? v.model->title : "unknown here",
 	       at->address, at->length);
-	if (!v.model || !data)
-		return;
-	for (v.block = 0; v.block < mb_sunspec_blocks(v.model, at); v.block++)
-		for (size_t i = 0; i < v.model->nfields; i++) {
-			v.field = &v.model->fields[i];
-			if (!v.block || v.field->repeats)
-				print_field(&v, data);
-		}
+	while (v.model && data && mb_sunspec_next(&v, data))
+		print_field(&v, data);
 }
 
 static void print_all(const struct device *d, const char *url)
