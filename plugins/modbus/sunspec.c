@@ -10,7 +10,7 @@
 #include "gatewayd/reading.h"
 #include "plugins/modbus/decode.h"
 
-enum { MARK = 2, END = 0xffff, MISSING16 = 0xffff, READ_MOST = 125 };
+enum { MARK = 2, END = 0xffff, READ_MOST = 125 };
 
 static unsigned get16(const uint8_t *p)
 {
@@ -181,16 +181,13 @@ static const struct mb_sunspec_field *field_named(const struct mb_sunspec_model 
 	return NULL;
 }
 
-/* What the field of that name counts; `none` when there is no such field or it says nothing. */
+/* What the field of that name counts, `none` when the model has none.  "Not implemented" is more than
+ * there is room for. */
 static unsigned counted(const struct mb_sunspec_value *v, const char *name, const uint8_t *data, unsigned none)
 {
 	const struct mb_sunspec_field *f = name ? field_named(v->model, name) : NULL;
-	unsigned n;
 
-	if (!f || f->offset >= v->at->length + 2U)
-		return none;
-	n = get16(data + 2 * (size_t)f->offset);
-	return n == MISSING16 ? none : n;
+	return f && f->offset < v->at->length + 2U ? get16(data + 2 * (size_t)f->offset) : none;
 }
 
 unsigned mb_sunspec_points(const struct mb_sunspec_value *v, const uint8_t *data)

@@ -158,7 +158,7 @@ class Scan(unittest.TestCase):
 
 
 def chain():
-    """Models 1, 103, 120, 160, 203 with values; as {address: value} from 40000."""
+    """Models 1, 103, 120, 160, 203, 705, 709 with values; as {address: value} from 40000."""
     none16, signed = 0xffff, 0x8000
     common = text("Example", 16) + text("EX-1", 16) + text("", 8) + text("1.0", 8) + text("SN42", 16) + [1, 0]
     inverter = [100, 33, 34, 35, 0xffff, none16, none16, none16, 2301, 2302, 2303, 0xffff, 5000, 0, 5001, 0xfffe,
@@ -176,8 +176,16 @@ def chain():
     meter[36:52], meter[53:69], meter[70:102] = [0] * 16, [0] * 16, [0] * 32  # accumulators at 0
     meter[44:46], meter[52] = words("I", 123456), 1  # TotWhImp in 10 Wh
     meter[103:105] = none16, none16      # Evt
+    volt_var = [1, 0, 1, 2, 2] + [0xffff] * 5 + [0xfffe, 0xffff, 0]
+    for shift in (0, 50):
+        volt_var += [2, 1, 0xffff, 10000] + [none16] * 3 + words("I", 5) + [shift > 0] + \
+                    words("HhHh", 9200 + shift, 440, 10800 + shift, -440)
+    trip = [0, 0, 1, 1, 1, 0xfffe, 0xfffd, 1]
+    for hertz, ms in ((5750, 160), (5800, 300000), (None, None)):  # no momentary cessation
+        trip += [1] + words("II", hertz, ms) if hertz else [none16] * 5
     out = [0x5375, 0x6e53]
-    for number, body in ((1, common), (103, inverter), (120, rating), (160, tracker), (203, meter)):
+    for number, body in ((1, common), (103, inverter), (120, rating), (160, tracker), (203, meter), (705, volt_var),
+                         (709, trip)):
         out += [number, len(body)] + body
     return {40000 + i: v for i, v in enumerate(out + [0xffff, 0])}
 
@@ -197,6 +205,18 @@ SUNSPEC = {
     "tracker_id_2": 2, "tracker_idstr_2": "string 2", "tracker_dca_2": 8.5, "tracker_dcv_2": 610.2,
     "tracker_dcw_2": 5100, "tracker_dcwh_2": 4242, "tracker_tms_2": 77, "tracker_tmp_2": 35,
     "tracker_dcst_2": "mppt", "tracker_dcevt_2": 0,
+    "volt_var_ena": "enabled", "volt_var_adptcrvreq": 0, "volt_var_adptcrvrslt": "completed", "volt_var_npt": 2,
+    "volt_var_ncrv": 2,
+    "volt_var_actpt_1": 2, "volt_var_deptref_1": 1, "volt_var_vref_1": 100, "volt_var_rsptms_1": 5,
+    "volt_var_readonly_1": "writable", "volt_var_pt_v_1_1": 92, "volt_var_pt_var_1_1": 44,
+    "volt_var_pt_v_1_2": 108, "volt_var_pt_var_1_2": -44,
+    "volt_var_actpt_2": 2, "volt_var_deptref_2": 1, "volt_var_vref_2": 100, "volt_var_rsptms_2": 5,
+    "volt_var_readonly_2": "read_only", "volt_var_pt_v_2_1": 92.5, "volt_var_pt_var_2_1": 44,
+    "volt_var_pt_v_2_2": 108.5, "volt_var_pt_var_2_2": -44,
+    "trip_lf_ena": "disabled", "trip_lf_adptcrvreq": 0, "trip_lf_adptcrvrslt": "completed", "trip_lf_npt": 1,
+    "trip_lf_ncrvset": 1, "trip_lf_readonly_1": "read_only",
+    "trip_lf_musttrip_actpt_1": 1, "trip_lf_musttrip_hz_1_1": 57.5, "trip_lf_musttrip_tms_1_1": 0.16,
+    "trip_lf_maytrip_actpt_1": 1, "trip_lf_maytrip_hz_1_1": 58, "trip_lf_maytrip_tms_1_1": 300,
     "meter_hz": 49.98, "meter_w": -1000, "meter_totwhexp": 0, "meter_totwhimp": 1234.56,
 }
 
