@@ -498,6 +498,9 @@ static void what_is_asked_for_again_does_not_bring_back_what_lies_in_a_window(vo
 	settle();
 	assert_true(gw_deliver_stats(far[1].sink.deliver).thinned > 2000);
 	gw_deliver_again(far[1].sink.deliver, device[0], first[0], first[0] + made[0] - 1);
+	for (uint64_t n = 0; n < made[0]; n++)
+		assert_false(gw_deliver_is_due(far[1].sink.deliver, device[0], first[0] + n) &&
+			     gw_ranges_has(gw_deliver_thinned_of(far[1].sink.deliver, device[0]), first[0] + n));
 	come_back(&far[1]);
 	assert_closed(&far[1]);
 	close_all();
