@@ -137,6 +137,7 @@ static void ring_reading(struct gw_apply *a, const struct gw_reading *r, uint64_
 		dev->next_seq = r->seq + 1;
 		dev->next_changed = true;
 	}
+	gw_timekeeper_found(d, r);
 	gw_commit_reading(d, r, position);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_deliver_due(d->sinks[i]->deliver, r->device, r->seq, r->seq);

@@ -267,16 +267,32 @@ void gw_timekeeper_restore(struct gw_daemon *d)
 
 /* ---- readings in ---- */
 
+static void made_without_trust(struct gw_daemon *d, int64_t mono_ms)
+{
+	struct stretch_row s = { .boot = d->info.boot };
+
+	if (!gw_clock_made(d->clock, mono_ms))
+		return;
+	s.from_ms = gw_clock_stretch_ms(d->clock);
+	put(d, "clock", "stretch", &s, sizeof(s)); /* its commit comes with the reading's */
+}
+
 void gw_timekeeper_stamp(struct gw_daemon *d, struct gw_reading *r)
 {
 	look(d, false);
 	r->ts_ms = gw_clock_ts_ms(d->clock, r->mono_ms);
 	r->flags = gw_clock_trusted(d->clock) ? 0 : GW_READING_UNSYNCED;
-	if (r->flags && gw_clock_made(d->clock, r->mono_ms)) {
-		struct stretch_row s = { .boot = d->info.boot, .from_ms = gw_clock_stretch_ms(d->clock) };
+	if (r->flags)
+		made_without_trust(d, r->mono_ms);
+}
 
-		put(d, "clock", "stretch", &s, sizeof(s)); /* its commit comes with the reading's */
-	}
+void gw_timekeeper_found(struct gw_daemon *d, const struct gw_reading *r)
+{
+	int64_t ts_ms;
+
+	if (r->flags & GW_READING_UNSYNCED && r->boot == d->info.boot &&
+	    !gw_clock_true_ts(d->clock, r->boot, r->mono_ms, &ts_ms))
+		made_without_trust(d, r->mono_ms);
 }
 
 int64_t gw_timekeeper_ts_ms(const struct gw_daemon *d, const struct gw_reading *r)

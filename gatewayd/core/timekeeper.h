@@ -25,6 +25,8 @@ void gw_timekeeper_new_sink(struct gw_daemon *d, struct gw_sink *s); /* it gets 
 
 /* A reading comes in: ts and flag from its mono_ms.  Allocates nothing. */
 void gw_timekeeper_stamp(struct gw_daemon *d, struct gw_reading *r);
+/* One comes back from the ring: no commit may know yet that it was made without trust. */
+void gw_timekeeper_found(struct gw_daemon *d, const struct gw_reading *r);
 /* Its true time where that is known by now, else what it was stamped with. */
 int64_t gw_timekeeper_ts_ms(const struct gw_daemon *d, const struct gw_reading *r);
 /*

@@ -154,31 +154,50 @@ class Clocks(unittest.TestCase):
             self.assertEqual(len(self.corrections(w)), 1, "published once")
             self.check_one_time_each(w)
 
+    def check_kill(self, w, frozen, cut, killed):
+        """What was on its way when it froze keeps its mark; what was made after the cut never had one."""
+        offset = self.corrections(w)[0]["offset"]
+        for n in DEVICES:
+            told, true = [], []
+            for r, _ in readings(w, n):
+                at = (r["mono"] + offset if "clock" in r else r["ts"]) / 1000
+                (told if frozen + 0.3 < at < cut - 0.1 else true if cut + 0.5 < at else []).append((at, r))
+            self.assertGreaterEqual(len(told), 3, n)
+            self.assertTrue(all("clock" in r and r.get("replay") for _, r in told), n)
+            self.assertGreaterEqual(len([at for at, _ in true if at < killed]), 3, n)
+            self.assertTrue(all("clock" not in r for _, r in true), n)
+
     def test_a_kill_before_trust_loses_neither_times_nor_what_was_already_told(self):
         with world() as w:
+            w.config["buffer"]["sync"] = "1m"  # the first kill leaves it all on the ring,
             self.boot_in_1970(w)
             wait_until(lambda: all(len(w.ledger(n).readings) >= 3 for n in DEVICES), 10, "readings")
             w.gate.freeze()
-            self.wait_readings(w, 10)  # on their way, and nobody acknowledges them
+            frozen = time.time()
+            self.wait_readings(w, 8)  # on their way, and nobody acknowledges them
+            w.gate.shut()
             cut = time.time()
+            self.wait_readings(w, 10)
+            killed = time.time()
             w.daemon.kill()
             w.start(wait=False)
-            self.wait_readings(w, 10)
+            self.wait_readings(w, 2)
+            w.daemon.kill()  # the second one in the database
+            w.start(wait=False)
+            self.wait_readings(w, 3)
             w.clock.set(0, True)
             wait_until(lambda: "the clock is synchronised" in w.daemon.text(), 5, "trust")
+            wait_until(lambda: self.kept(w, "correction/0000000001"), 5, "the correction is kept")
+            w.daemon.kill()  # and the third one all that was learned
+            w.config["buffer"]["sync"] = "100ms"
+            w.start(wait=False)
             since = self.polls(w)
             w.gate.thaw()
+            w.gate.open()
             self.wait_all_came(w, since)
             wait_until(lambda: self.corrections(w), 5, "the correction")
-            offset = self.corrections(w)[0]["offset"]
-            for n in DEVICES:
-                found = readings(w, n)
-                told = [r for r, _ in found if "clock" in r]
-                true = [r for r, _ in found if "clock" not in r]
-                self.assertTrue(any(r.get("replay") for r in told), "told, not acknowledged, told again")
-                self.assertLess(max((r["mono"] + offset) / 1000 for r in told), cut + 0.5, n)
-                self.assertGreaterEqual(len([r for r in true if r["ts"] / 1000 > cut]), 10, n)
             self.assertEqual(len(self.corrections(w)), 1)
+            self.check_kill(w, frozen, cut, killed)
             self.check_one_time_each(w)
 
     def test_readings_of_a_boot_that_was_never_trusted_keep_their_mark_and_its_name(self):
