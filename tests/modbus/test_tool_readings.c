@@ -85,6 +85,104 @@ static void the_right_type_order_and_scale_come_first(void **state)
 		}
 }
 
+/* ---- all types, all orders, all scales, many values ---- */
+
+static uint64_t random_state;
+
+static uint64_t next_random(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state;
+}
+
+/* "-12.34" for -1234 at two decimals; "-123400" for two zeros more. */
+static void decimal(char *out, size_t size, int64_t v, int decimals)
+{
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v, unit = 1;
+	char behind[24];
+
+	for (int i = 0; i < decimals; i++)
+		unit *= 10;
+	/* 1034 is ".034" */
+	snprintf(behind, sizeof(behind), "%llu", (unsigned long long)(unit + u % unit));
+	behind[0] = '.';
+	snprintf(out, size, "%s%llu%s%.*s", v < 0 ? "-" : "", (unsigned long long)(u / unit),
+		 decimals > 0 ? behind : "", decimals < 0 ? -decimals : 0, "000");
+}
+
+/* Bits of a random value of that type, and what a display shows of it, scaled. */
+static uint64_t draw(const char *type, int decimals, char *expect, size_t size)
+{
+	unsigned width = (unsigned)strtoul(type + strcspn(type, "0123456789"), NULL, 10);
+	uint64_t raw = next_random() >> (64 - width) >> next_random() % (width - 9);
+	uint64_t bcd = 0;
+	int64_t v = (int64_t)(raw | 0x100);
+
+	if (type[0] == 'b') {
+		v %= width == 16 ? 10000 : 100000000;
+		for (unsigned i = 0, rest = (unsigned)v; i < width / 4; i++, rest /= 10)
+			bcd |= (uint64_t)(rest % 10) << 4 * i;
+	} else if (type[0] == 'u') {
+		v &= INT64_MAX;
+	} else {
+		v = (v & INT64_MAX) >> 1 & ((INT64_C(1) << (width - 2)) - 1);
+		v = next_random() & 1 ? -v : v;
+	}
+	/* what a float holds exactly; beyond that a display shows something else */
+	if (type[0] == 'f')
+		v %= width == 32 ? 1 << 24 : INT64_C(1) << 53;
+	decimal(expect, size, v, decimals);
+	if (type[0] == 'f')
+		return width == 32 ? bits_of_f32((float)v) : bits_of_f64((double)v);
+	return type[0] == 'b' ? bcd : (uint64_t)v;
+}
+
+/* The way it was laid is among those that fit exactly, and whatever stands before fits as exactly. */
+static void expect_among(const struct mb_way *laid, const char *scale, const uint8_t *data, const char *expect)
+{
+	struct mb_match found[64];
+	unsigned n = mb_ways_rank(data, laid->width, expect, found, 64);
+
+	for (unsigned i = 0; i < n; i++) {
+		if (found[i].rank)
+			break;
+		if (!strcmp(found[i].way.type, laid->type) && found[i].way.word_little == laid->word_little &&
+		    found[i].way.byte_little == laid->byte_little && !strcmp(mb_scales[found[i].scale], scale))
+			return;
+	}
+	fail_msg("%s, word_order %s, byte_order %s, scale %s: %s is not among %u", laid->type,
+		 laid->word_little ? "little" : "big", laid->byte_little ? "little" : "big", scale, expect, n);
+}
+
+static void every_type_in_every_order_and_scale_is_found(void **state)
+{
+	static const int decimals[] = { 0, 1, 2, 3, -1, -2, -3 }; /* of mb_scales */
+	unsigned tried = 0;
+
+	(void)state;
+	random_state = 88172645463325252;
+	for (unsigned width = 1; width <= 4; width *= 2)
+		for (const char *const *type = mb_way_types(width); *type; type++)
+			for (unsigned order = 0; order < (width == 1 ? 2 : 4); order++)
+				for (unsigned k = 0; k < 7 * 50; k++) {
+					struct mb_way w = { .type = *type, .width = width,
+							    .word_little = width > 1 && order & 1,
+							    .byte_little = width > 1 ? order >> 1 : order };
+					uint8_t data[8];
+					char expect[40];
+
+					lay(data, draw(*type, decimals[k % 7], expect, sizeof(expect)), width,
+					    w.word_little, w.byte_little);
+					expect_among(&w, mb_scales[k % 7], data, expect);
+					tried++;
+				}
+	assert_null(mb_scales[7]);
+	/* u16 i16 bcd16 in 2 orders, four types of 32 and three of 64 bits in 4 */
+	assert_int_equal(tried, (3 * 2 + 4 * 4 + 3 * 4) * 350);
+}
+
 static void a_value_among_others_is_found_where_it_lies(void **state)
 {
 	uint8_t data[40];
@@ -149,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_right_type_order_and_scale_come_first),
+		cmocka_unit_test(every_type_in_every_order_and_scale_is_found),
 		cmocka_unit_test(a_value_among_others_is_found_where_it_lies),
 		cmocka_unit_test(a_live_value_need_only_agree_in_the_digits_given),
 		cmocka_unit_test(readings_are_written_exactly),
