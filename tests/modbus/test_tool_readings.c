@@ -171,7 +171,7 @@ static void every_type_in_every_order_and_scale_is_found(void **state)
 							    .word_little = width > 1 && order & 1,
 							    .byte_little = width > 1 ? order >> 1 : order };
 					uint8_t data[8];
-					char expect[40];
+					char expect[64];
 
 					lay(data, draw(*type, decimals[k % 7], expect, sizeof(expect)), width,
 					    w.word_little, w.byte_little);
