@@ -171,6 +171,7 @@ SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 soak: all
 	@B=$(B) /usr/bin/python3 tests/soak/campaign.py --seconds $(SOAK_SECONDS) $(SEEDS)
 	@cd tests/e2e && LONG=1 B=$(B) /usr/bin/python3 -m unittest test_network
+	@B=$(B) /usr/bin/python3 tests/soak/drain.py
 SOAK_SECONDS ?= 60
 # clusters of other brokers, a node killed under load
 .PHONY: brokers

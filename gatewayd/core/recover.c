@@ -138,9 +138,9 @@ static void ring_reading(struct gw_apply *a, const struct gw_reading *r, uint64_
 		dev->next_changed = true;
 	}
 	gw_timekeeper_found(d, r);
-	gw_commit_reading(d, r, position);
-	for (size_t i = 0; i < d->nsinks; i++)
+	for (size_t i = 0; i < d->nsinks; i++) /* first: a commit takes what is due */
 		gw_deliver_due(d->sinks[i]->deliver, r->device, r->seq, r->seq);
+	gw_commit_reading(d, r, position);
 	note_known(a, r->device, r->seq, r->seq);
 	a->from_ring++;
 }

@@ -84,7 +84,7 @@ class Sampler:
     """Delay in ms from the answer of the device (ts of the payload) to the subscriber."""
 
     def __init__(self, port, topics):
-        self.delays, self.on, self.lock = [], False, threading.Lock()
+        self.delays, self.on, self.since, self.lock = [], False, 0, threading.Lock()
         self.client = mqtt.Client(protocol=mqtt.MQTTv5)
         self.client.on_connect = lambda c, *_: c.subscribe([(t, 0) for t in topics])
         self.client.on_message = self._message
@@ -92,10 +92,10 @@ class Sampler:
         self.client.loop_start()
 
     def _message(self, client, userdata, m):
-        now = time.time() * 1000
-        if self.on:
+        now, ts = time.time() * 1000, json.loads(m.payload)["ts"]
+        if self.on and ts >= self.since:
             with self.lock:
-                self.delays.append(now - json.loads(m.payload)["ts"])
+                self.delays.append(now - ts)
 
     def stop(self):
         self.client.disconnect()
