@@ -16,7 +16,6 @@ enum {
 	PASSWORD_MAX = 1024,
 	GIVE_UP_US = 30 * 1000000, /* Paho should have answered long before */
 	NOT_SENT_US = 1000000,
-	LIVED_US = 30 * 1000000, /* a connection that lasted: back-off starts anew */
 	REASON_TEXT_MAX = 400,
 };
 
@@ -191,13 +190,10 @@ static void on_timer(void *arg)
 
 static void lose(struct mqtt_session *s, const char *why, unsigned reason, enum mqtt_goodbye how)
 {
-	bool lived = gw_now_us() - s->up_since_us >= LIVED_US;
-
 	s->ops->down(s->arg, reason);
 	set_reason(s, why);
 	close_link(s, how, false);
-	if (lived && reason != MQTT_R_TAKEN_OVER)
-		s->backoff.ceiling_ms = 0;
+	mqtt_backoff_lost(&s->backoff, (gw_now_us() - s->up_since_us) / 1000, reason == MQTT_R_TAKEN_OVER);
 	s->fell_back = false;
 	s->at = 0;
 	wait_before_next(s, false);

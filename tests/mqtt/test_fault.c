@@ -4,9 +4,24 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "core.h"
 #include "fake_broker.h"
+
+enum { SHORTEST = 1 };
+static uint32_t dice = SHORTEST;
+
+/* In the place of the C library's: what a session throws when it is to wait. */
+ssize_t getrandom(void *out, size_t size, unsigned flags)
+{
+	if (size != sizeof(dice))
+		return syscall(SYS_getrandom, out, size, flags);
+	memcpy(out, &dice, size);
+	return (ssize_t)size;
+}
 
 static const char *const one_point[] = { "v", NULL };
 
@@ -125,17 +140,36 @@ static void a_packet_that_ends_the_connection_is_not_sent_again(void **state)
 	assert_int_equal(f->broker.special, 3);
 }
 
-static void a_session_that_is_taken_over_says_so(void **state)
+/* Milliseconds from the loss of this connection to the next attempt. */
+static int64_t taken_over_after_ms(struct fixture *f, uint64_t seq)
 {
+	unsigned connections = f->core->connections;
+	int64_t since;
+
+	core_live(f->core, f->layout, seq, 1);
+	assert_true(core_until(f->core, f->core->state == GW_FAR_WAITING));
+	since = gw_now_us();
+	assert_string_equal(f->core->reason,
+			    "session taken over (0x8e): another client uses the client_id 'gw-1'");
+	assert_true(core_until(f->core, f->core->state != GW_FAR_WAITING));
+	since = gw_now_us() - since;
+	assert_true(core_until(f->core, f->core->connections == connections + 1));
+	return since / 1000;
+}
+
+/* Else two of one identifier would throw each other out as fast as they can. */
+static void a_session_that_is_taken_over_says_so_and_waits_longer_each_time(void **state)
+{
+	static const int64_t least_ms[] = { 140, 240, 440, 840 }; /* a thirtieth of 3, 6, 12, 24 s */
 	struct fixture *f = *state;
 
 	f->broker.puback_topic = "m-1/data";
 	f->broker.after_publish = FAKE("\xe0\2\x8e\0");
+	dice = UINT32_MAX / 30;
 	start_and_connect(f);
-	core_live(f->core, f->layout, 1, 1);
-	assert_true(core_until(f->core, f->core->state == GW_FAR_WAITING));
-	assert_string_equal(f->core->reason,
-			    "session taken over (0x8e): another client uses the client_id 'gw-1'");
+	for (size_t i = 0; i < sizeof(least_ms) / sizeof(least_ms[0]); i++)
+		assert_true(taken_over_after_ms(f, i + 1) >= least_ms[i]);
+	dice = SHORTEST;
 }
 
 static void a_host_name_that_nobody_knows_is_named(void **state)
@@ -248,7 +282,7 @@ int main(void)
 		T(a_full_quota_makes_it_wait_and_come_again),
 		T(an_array_that_is_too_large_is_halved_until_one_is_left),
 		T(a_packet_that_ends_the_connection_is_not_sent_again),
-		T(a_session_that_is_taken_over_says_so),
+		T(a_session_that_is_taken_over_says_so_and_waits_longer_each_time),
 		T(a_host_name_that_nobody_knows_is_named),
 		T(a_refused_connection_says_why),
 		T(a_refused_connection_over_3_1_1_says_why),
