@@ -153,7 +153,7 @@ static void units_are_found_in_devices_of_every_manner(void **state)
 		{ gateway, 500 * MS },
 		{ one_at_a_time, 500 * MS },
 		{ hangs_up_on_strangers, 500 * MS },
-		{ hangs_up_on_one, 100 * MS },
+		{ hangs_up_on_one, 250 * MS },
 	};
 	struct mb_scan found;
 	unsigned requests;
@@ -181,15 +181,21 @@ static void answers_may_overtake_each_other(void **state)
 
 static void silent_units_are_waited_for_together(void **state)
 {
-	int64_t begun_us = gw_now_us();
-	struct mb_scan found;
-	unsigned requests;
+	int64_t took_us = INT64_MAX;
 
 	(void)state;
-	scan("tcp", device_that_is_silent, 100 * MS, &found, &requests);
-	expect_three(&found);
-	/* one after the other they would take 25 s */
-	assert_true(gw_now_us() - begun_us < 10000 * (int64_t)MS);
+	/* one after the other they take 25 s; a machine that stands still for half a second makes the
+	 * scan believe that the device can answer one only */
+	for (unsigned i = 0; i < 3 && took_us > 10000 * (int64_t)MS; i++) {
+		int64_t begun_us = gw_now_us();
+		struct mb_scan found;
+		unsigned requests;
+
+		scan("tcp", device_that_is_silent, 100 * MS, &found, &requests);
+		took_us = gw_now_us() - begun_us;
+		expect_three(&found);
+	}
+	assert_true(took_us < 10000 * (int64_t)MS);
 }
 
 static void what_is_not_an_answer_is_no_unit(void **state)
