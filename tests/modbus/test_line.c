@@ -1,6 +1,6 @@
 /*
  * The line against a scripted server on loopback.  Nothing sleeps: the loop
- * turns until what is waited for has happened, or a generous deadline passes.
+ * told_turns until what is waited for has happened, or a generous deadline passes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,24 +9,8 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "gatewayd/reading.h"
-#include "plugins/modbus/line.h"
 #include "tests/modbus/scripted_server.h"
-
-enum { MS = 1000, REQUESTS_MAX = 4, DEADLINE_US = 5000 * MS };
-
-/* What a job was told. */
-struct told {
-	struct mb_job job; /* first */
-	struct mb_manner manner;
-	struct mb_request requests[REQUESTS_MAX];
-	unsigned reasons[REQUESTS_MAX], first_register[REQUESTS_MAX];
-	unsigned answers, done, turn; /* turn: when it was done, counted over all jobs */
-	int64_t took_us, began_us;
-	uint8_t first_byte;
-	unsigned again; /* submit it so many times more, from done() */
-	struct mb_line *line;
-};
+#include "tests/modbus/told.h"
 
 struct plant {
 	struct gw_loop *loop;
@@ -34,71 +18,15 @@ struct plant {
 	struct mb_line *line;
 };
 
-static unsigned turns;
-
-static void on_answer(struct mb_job *job, unsigned request, unsigned reason, const uint8_t *data)
-{
-	struct told *t = (struct told *)job;
-
-	assert_true((data != NULL) == (reason == GW_GOOD));
-	t->reasons[request] = reason;
-	t->answers++;
-	if (!data)
-		return;
-	t->first_byte = data[0];
-	if (job->requests[request].function > 2)
-		t->first_register[request] = (unsigned)(data[0] << 8 | data[1]);
-}
-
-static void on_done(struct mb_job *job)
-{
-	struct told *t = (struct told *)job;
-
-	t->done++;
-	t->turn = turns++;
-	t->took_us = gw_now_us() - t->began_us;
-	if (!t->again)
-		return;
-	t->again--;
-	t->requests[0].address += 100;
-	mb_line_submit(t->line, job);
-}
-
-/* A job for `unit` that reads two registers at each of `n` addresses, 100 apart from `first`. */
 static struct told *job_for(struct told *t, uint8_t unit, unsigned n, unsigned first)
 {
-	*t = (struct told){ .manner = { .unit = unit, .reconnect_after = 3,
-					  .timeout_us = 60 * MS } };
-	t->job = (struct mb_job){ .manner = &t->manner, .requests = t->requests, .count = n,
-				  .answer = on_answer, .done = on_done };
-	for (unsigned i = 0; i < n; i++)
-		t->requests[i] = (struct mb_request){ .function = 3, .address = (uint16_t)(first + 100 * i),
-						      .count = 2 };
-	return t;
+	return told_job(t, &(struct mb_manner){ .unit = unit, .reconnect_after = 3, .timeout_us = 60 * MS }, n, first);
 }
 
 static void submit(struct plant *p, struct told *t)
 {
-	t->began_us = gw_now_us();
-	t->done = t->answers = 0;
-	t->line = p->line;
-	mb_line_submit(p->line, &t->job);
+	told_submit(p->line, t);
 }
-
-static void turn(struct plant *p)
-{
-	struct gw_err err;
-
-	assert_int_equal(gw_loop_turn(p->loop, 5 * MS, &err) < 0, 0);
-}
-
-#define UNTIL(p, condition)                                             \
-	do {                                                            \
-		int64_t give_up_us = gw_now_us() + DEADLINE_US;         \
-		while (!(condition) && gw_now_us() < give_up_us)        \
-			turn(p);                                        \
-		assert_true(condition);                                 \
-	} while (0)
 
 static void run(struct plant *p, struct told *t)
 {
@@ -118,32 +46,22 @@ static void expect(struct plant *p, struct told *t, const char *reason)
 static void expect_values(const struct told *t)
 {
 	for (unsigned i = 0; i < t->job.count; i++)
-		assert_int_equal(t->first_register[i], t->requests[i].address);
+		assert_int_equal(t->value[i], t->requests[i].address);
 }
 
 static struct mb_line *line_to(struct plant *p, const char *host, unsigned port, int64_t delay_us)
 {
-	struct mb_line *line;
 	char text[64];
-	struct mb_url url;
-	struct gw_err err;
 
 	snprintf(text, sizeof(text), "tcp://%s:%u", host, port);
-	assert_int_equal(mb_url_parse(text, &url, &err), 0);
-	assert_int_equal(mb_line_new(&line, &(struct mb_line_options){ .loop = p->loop, .url = &url,
-								       .connect_timeout_us = 200 * MS,
-								       .connect_delay_us = delay_us,
-								       .probe_period_us = 30000 * MS },
-				     &err),
-			 0);
-	return line;
+	return told_line(p->loop, text, delay_us);
 }
 
 static void open_plant(struct plant *p, script_fn *script)
 {
 	struct gw_err err;
 
-	turns = 0;
+	told_turns = 0;
 	assert_int_equal(gw_loop_new(&p->loop, &err), 0);
 	p->server = server_new(p->loop, 0, script);
 	p->line = line_to(p, "127.0.0.1", p->server->port, 0);
@@ -193,7 +111,7 @@ static void coils_are_read_with_their_function(void **state)
 	job_for(&t, 1, 1, 1);
 	t.requests[0] = (struct mb_request){ .function = 1, .address = 1, .count = 5 };
 	expect(&p, &t, "good");
-	assert_int_equal(t.first_byte, 0x15);
+	assert_int_equal(t.value[0], 0x15);
 	close_plant(&p);
 }
 
@@ -225,7 +143,7 @@ static void a_question_goes_before_what_waits(void **state)
 	mb_line_submit_first(p.line, &job_for(&question, 3, 1, 42)->job);
 	UNTIL(&p, a.done && b.done && question.done);
 	assert_int_equal(question.turn, 0);
-	assert_int_equal(question.first_register[0], 42);
+	assert_int_equal(question.value[0], 42);
 	close_plant(&p);
 }
 
@@ -291,7 +209,7 @@ static void a_silent_block_hides_the_others_only_once(void **state)
 	assert_string_equal(gw_reason_name(t.reasons[0]), "timeout");
 	assert_string_equal(gw_reason_name(t.reasons[1]), "good");
 	assert_string_equal(gw_reason_name(t.reasons[2]), "good");
-	assert_int_equal(t.first_register[2], 200);
+	assert_int_equal(t.value[2], 200);
 	close_plant(&p);
 }
 

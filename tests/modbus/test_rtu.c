@@ -15,21 +15,11 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "gatewayd/reading.h"
-#include "plugins/modbus/line.h"
 #include "plugins/modbus/wire.h"
 #include "tests/modbus/bus.h"
+#include "tests/modbus/told.h"
 
-enum { MS = 1000, REQUESTS_MAX = 4, TIMEOUT_US = 80 * MS, DEADLINE_US = 8000 * MS };
-
-struct told {
-	struct mb_job job; /* first */
-	struct mb_manner manner;
-	struct mb_request requests[REQUESTS_MAX];
-	unsigned reasons[REQUESTS_MAX], value[REQUESTS_MAX];
-	unsigned done;
-	int64_t took_us, began_us;
-};
+enum { TIMEOUT_US = 80 * MS };
 
 struct plant {
 	struct gw_loop *loop;
@@ -37,54 +27,14 @@ struct plant {
 	struct mb_line *line;
 };
 
-static void on_answer(struct mb_job *job, unsigned request, unsigned reason, const uint8_t *data)
-{
-	struct told *t = (struct told *)job;
-
-	t->reasons[request] = reason;
-	t->value[request] = data ? (unsigned)(data[0] << 8 | data[1]) : 0;
-}
-
-static void on_done(struct mb_job *job)
-{
-	struct told *t = (struct told *)job;
-
-	t->done++;
-	t->took_us = gw_now_us() - t->began_us;
-}
-
-/* Two registers at each of `n` addresses, 100 apart from `first`. */
 static struct told *job_for(struct told *t, uint8_t unit, unsigned n, unsigned first)
 {
-	*t = (struct told){ .manner = { .unit = unit, .timeout_us = TIMEOUT_US } };
-	t->job = (struct mb_job){ .manner = &t->manner, .requests = t->requests, .count = n,
-				  .answer = on_answer, .done = on_done };
-	for (unsigned i = 0; i < n; i++)
-		t->requests[i] = (struct mb_request){ .function = 3, .address = (uint16_t)(first + 100 * i),
-						      .count = 2 };
-	return t;
+	return told_job(t, &(struct mb_manner){ .unit = unit, .timeout_us = TIMEOUT_US }, n, first);
 }
-
-static void turn(struct plant *p)
-{
-	struct gw_err err;
-
-	assert_int_equal(gw_loop_turn(p->loop, 5 * MS, &err) < 0, 0);
-}
-
-#define UNTIL(p, condition)                                             \
-	do {                                                            \
-		int64_t give_up_us = gw_now_us() + DEADLINE_US;         \
-		while (!(condition) && gw_now_us() < give_up_us)        \
-			turn(p);                                        \
-		assert_true(condition);                                 \
-	} while (0)
 
 static void submit(struct plant *p, struct told *t)
 {
-	t->began_us = gw_now_us();
-	t->done = 0;
-	mb_line_submit(p->line, &t->job);
+	told_submit(p->line, t);
 }
 
 static void expect(struct plant *p, struct told *t, const char *reason)
@@ -100,19 +50,10 @@ static void expect(struct plant *p, struct told *t, const char *reason)
 
 static struct mb_line *line_to(struct plant *p, const char *path)
 {
-	struct mb_line *line;
 	char text[80];
-	struct mb_url url;
-	struct gw_err err;
 
 	snprintf(text, sizeof(text), "rtu:%s", path);
-	assert_int_equal(mb_url_parse(text, &url, &err), 0);
-	assert_int_equal(mb_line_new(&line, &(struct mb_line_options){ .loop = p->loop, .url = &url,
-								       .connect_timeout_us = 200 * MS,
-								       .probe_period_us = 30000 * MS },
-				     &err),
-			 0);
-	return line;
+	return told_line(p->loop, text, 0);
 }
 
 static void open_plant(struct plant *p, bus_fn *script)
@@ -381,7 +322,7 @@ static void bytes_nobody_asked_for_are_passed_by(void **state)
 	expect(&p, job_for(&t, 1, 1, 0), "good");
 	quiet_us = bus_say(p.bus, gw_now_us(), BUS_CHARACTER_US, frame, n) + 10 * MS;
 	while (gw_now_us() < quiet_us)
-		turn(&p);
+		told_turn(p.loop);
 	expect(&p, job_for(&t, 1, 2, 100), "good");
 	/* in the middle of it a request becomes due */
 	bus_say(p.bus, gw_now_us(), BUS_CHARACTER_US, frame, n);
@@ -656,7 +597,7 @@ static void a_port_that_is_unplugged_is_no_connection_and_no_busy_loop(void **st
 	UNTIL(&p, t.done);
 	assert_string_equal(gw_reason_name(t.reasons[1]), "no_connection");
 	for (until_us = gw_now_us() + 300 * MS; gw_now_us() < until_us; turns++)
-		turn(&p);
+		told_turn(p.loop);
 	assert_true(turns < 100);
 	expect(&p, &t, "no_connection");
 	close_plant(&p);
