@@ -39,6 +39,7 @@ struct mqtt_commands {
 	size_t nrequests;
 	char *replies[MQTT_REPLIES]; /* the oldest first */
 	size_t nreplies;
+	int64_t paid_until_us; /* monotonic: each command costs a share of a second */
 };
 
 struct mqtt_commands *mqtt_commands_new(struct gw_plugin *p)
@@ -85,16 +86,38 @@ static const struct seen *find(const struct mqtt_commands *c, const char *id)
 	return NULL;
 }
 
-static void keep(struct mqtt_commands *c, const char *id, int64_t at_ms, const char *reply, size_t n)
+static const struct seen *keep(struct mqtt_commands *c, const char *id, int64_t at_ms, const char *reply, size_t n)
 {
 	struct seen *s = &c->seen[c->nseen++];
 
 	snprintf(s->id, sizeof(s->id), "%s", id);
 	s->at_ms = at_ms;
 	s->reply = copy(reply, n);
+	return s;
 }
 
-/* A clock that was set back forgets nothing too early. */
+/* For the next process: a value is the time, a blank and the reply. */
+static void put(const struct mqtt_commands *c, const struct seen *s)
+{
+	struct mqtt_text value = { 0 };
+	char key[GW_STATE_KEY_MAX + 1];
+
+	snprintf(key, sizeof(key), KEY "%s", s->id);
+	mqtt_text_i64(&value, s->at_ms);
+	mqtt_text_add(&value, " ");
+	mqtt_text_add(&value, s->reply);
+	gw_state_put(c->plugin, key, value.s, value.n);
+	mqtt_text_free(&value);
+}
+
+/* A clock that was set back forgets nothing too early; but what a clock far in the future remembered
+ * would stay until then: it is a day from now. */
+static void restamp(struct mqtt_commands *c, struct seen *s, int64_t now_ms)
+{
+	s->at_ms = now_ms;
+	put(c, s);
+}
+
 static void forget_old(struct mqtt_commands *c, int64_t now_ms)
 {
 	char key[GW_STATE_KEY_MAX + 1];
@@ -102,6 +125,8 @@ static void forget_old(struct mqtt_commands *c, int64_t now_ms)
 	for (size_t i = c->nseen; i-- > 0;) {
 		struct seen *s = &c->seen[i];
 
+		if (s->at_ms - now_ms > DAY_MS)
+			restamp(c, s, now_ms);
 		if (now_ms - s->at_ms < DAY_MS)
 			continue;
 		snprintf(key, sizeof(key), KEY "%s", s->id);
@@ -111,7 +136,6 @@ static void forget_old(struct mqtt_commands *c, int64_t now_ms)
 	}
 }
 
-/* A value is the time, a blank and the reply. */
 void mqtt_commands_state(struct mqtt_commands *c, const char *key, const void *value, size_t size)
 {
 	const char *text = value, *blank = memchr(text, ' ', size);
@@ -120,20 +144,6 @@ void mqtt_commands_state(struct mqtt_commands *c, const char *key, const void *v
 		return;
 	keep(c, key + strlen(KEY), strtoll(text, NULL, 10), blank + 1,
 	     size - (size_t)(blank + 1 - text));
-}
-
-static void remember(struct mqtt_commands *c, const char *id, const struct mqtt_text *reply, int64_t now_ms)
-{
-	struct mqtt_text value = { 0 };
-	char key[GW_STATE_KEY_MAX + 1];
-
-	snprintf(key, sizeof(key), KEY "%s", id);
-	mqtt_text_i64(&value, now_ms);
-	mqtt_text_add(&value, " ");
-	mqtt_text_put(&value, reply->s, reply->n);
-	gw_state_put(c->plugin, key, value.s, value.n);
-	keep(c, id, now_ms, reply->s, reply->n);
-	mqtt_text_free(&value);
 }
 
 /* ---- replies ---- */
@@ -174,7 +184,7 @@ static void reply(struct mqtt_commands *c, const char *id, const struct result *
 	mqtt_text_i64(&t, now_ms);
 	mqtt_text_add(&t, "}");
 	if (!r->forget)
-		remember(c, id, &t, now_ms);
+		put(c, keep(c, id, now_ms, t.s, t.n));
 	queue(c, t.s, t.n);
 	mqtt_text_free(&t);
 }
@@ -242,6 +252,19 @@ static const char *out_of_question(const struct mqtt_commands *c, const struct m
 	return c->nseen == MQTT_COMMANDS_KEPT ? "too many commands within a day" : NULL;
 }
 
+/* Each command pays a share of a second, a burst ahead of time at most. */
+static bool too_fast(struct mqtt_commands *c, int64_t mono_us)
+{
+	const int64_t share_us = 1000000 / MQTT_COMMANDS_A_SECOND;
+
+	if (c->paid_until_us < mono_us)
+		c->paid_until_us = mono_us;
+	if (c->paid_until_us - mono_us > (MQTT_COMMANDS_BURST - 1) * share_us)
+		return true;
+	c->paid_until_us += share_us;
+	return false;
+}
+
 void mqtt_commands_arrived(struct mqtt_commands *c, const struct mqtt_arrival *a, int64_t now_ms)
 {
 	struct mqtt_command m = { 0 };
@@ -249,6 +272,10 @@ void mqtt_commands_arrived(struct mqtt_commands *c, const struct mqtt_arrival *a
 	struct gw_err err;
 	int rc = -1;
 
+	if (too_fast(c, a->mono_us)) {
+		gw_log(GW_WARNING, "a command is not read: more than %d a second", MQTT_COMMANDS_A_SECOND);
+		return;
+	}
 	forget_old(c, now_ms);
 	if (a->whole > MQTT_COMMAND_MAX)
 		gw_err_set(&err, GW_EINPUT, "%zu bytes; %d are allowed", a->whole, MQTT_COMMAND_MAX);

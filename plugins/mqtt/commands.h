@@ -3,8 +3,9 @@
  *
  * Each command gets one reply.  An identifier that was seen within a day gets its first reply
  * again, also from the next process: the core remembers them.  Replayed readings carry the
- * identifier until as many of them were acknowledged as were found.  The time is a parameter;
- * one thread.
+ * identifier until as many of them were acknowledged as were found.  What comes faster than
+ * MQTT_COMMANDS_A_SECOND is neither read nor answered: a flood of commands must not become a flood of
+ * replies.  The time is a parameter; one thread.
  */
 #ifndef MQTT_COMMANDS_H
 #define MQTT_COMMANDS_H
@@ -19,6 +20,8 @@ enum {
 	MQTT_COMMANDS_OPEN = 8,	   /* the core is looking for them */
 	MQTT_REQUESTS = 32,	   /* replays whose readings carry an identifier; the oldest goes */
 	MQTT_REPLIES = 64,	   /* that wait to be sent */
+	MQTT_COMMANDS_BURST = 64,  /* that may come at once; then so many a second: */
+	MQTT_COMMANDS_A_SECOND = 10,
 };
 
 struct mqtt_commands;
@@ -36,6 +39,7 @@ struct mqtt_arrival {
 	const char *text;
 	size_t size, whole;
 	bool retained;
+	int64_t mono_us; /* when it came; now_ms is the wall clock's and may be wrong */
 };
 void mqtt_commands_arrived(struct mqtt_commands *c, const struct mqtt_arrival *a, int64_t now_ms);
 void mqtt_commands_found(struct mqtt_commands *c, const struct gw_again *a, int64_t now_ms);

@@ -19,6 +19,7 @@ struct mqtt_events {
 	pthread_mutex_t lock;
 	int fd;
 	struct list in, out; /* threads fill `in`, the loop reads `out` */
+	unsigned foreign[MQTT_E_CLOSED + 1]; /* of `in`, by kind: what came from strangers */
 };
 
 int mqtt_events_new(struct mqtt_events **out, struct gw_err *err)
@@ -74,23 +75,38 @@ static char *copy(const char *text, size_t *size)
 	return s;
 }
 
+static bool is_foreign(const struct mqtt_event *e)
+{
+	return e->kind == MQTT_E_ARRIVED || e->kind == MQTT_E_COMMAND;
+}
+
+/* Returns whether the loop has to be told; else it knows already.  With the lock. */
+static bool append(struct mqtt_events *q, struct mqtt_event *e)
+{
+	if (is_foreign(e) && q->foreign[e->kind]++ >= MQTT_EVENTS_FOREIGN_MAX) {
+		free(e->text);
+		return false;
+	}
+	if (q->in.count == q->in.room) {
+		q->in.room = q->in.room ? q->in.room * 2 : 64;
+		q->in.items = mqtt_grow(q->in.items, q->in.room * sizeof(*q->in.items));
+	}
+	q->in.items[q->in.count++] = *e;
+	return q->in.count == 1;
+}
+
 void mqtt_events_push(struct mqtt_events *q, const struct mqtt_event *e, const char *text,
 		      size_t size)
 {
 	struct mqtt_event mine = *e;
 	const uint64_t one = 1;
-	bool first; /* else the loop knows already */
+	bool first;
 
 	mine.text = copy(text, &size);
 	if (text)
 		mine.size = size;
 	pthread_mutex_lock(&q->lock);
-	if (q->in.count == q->in.room) {
-		q->in.room = q->in.room ? q->in.room * 2 : 64;
-		q->in.items = mqtt_grow(q->in.items, q->in.room * sizeof(*q->in.items));
-	}
-	first = q->in.count == 0;
-	q->in.items[q->in.count++] = mine;
+	first = append(q, &mine);
 	pthread_mutex_unlock(&q->lock);
 	while (first && write(q->fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
@@ -108,6 +124,7 @@ const struct mqtt_event *mqtt_events_take(struct mqtt_events *q, size_t *count)
 	spare = q->out;
 	q->out = q->in;
 	q->in = spare;
+	memset(q->foreign, 0, sizeof(q->foreign));
 	pthread_mutex_unlock(&q->lock);
 	*count = q->out.count;
 	return q->out.items;

@@ -28,7 +28,10 @@ enum mqtt_event_kind {
 	MQTT_E_CLOSED,	   /* the connection is gone for good */
 };
 
-enum { MQTT_EVENT_TEXT_MAX = 1024 };
+enum {
+	MQTT_EVENT_TEXT_MAX = 1024,
+	MQTT_EVENTS_FOREIGN_MAX = 256, /* ARRIVED or COMMAND that wait; more are dropped */
+};
 
 struct mqtt_event {
 	enum mqtt_event_kind kind;
@@ -46,7 +49,8 @@ int mqtt_events_new(struct mqtt_events **out, struct gw_err *err);
 void mqtt_events_free(struct mqtt_events *q); /* no thread may push any more */
 int mqtt_events_fd(const struct mqtt_events *q);
 
-/* From any thread.  `text` is copied, cut at MQTT_EVENT_TEXT_MAX; NULL is allowed. */
+/* From any thread.  `text` is copied, cut at MQTT_EVENT_TEXT_MAX; NULL is allowed.  What anybody may
+ * publish is dropped when too much of it waits: strangers never decide how much memory this takes. */
 void mqtt_events_push(struct mqtt_events *q, const struct mqtt_event *e, const char *text,
 		      size_t size);
 /* From the loop: all there are; valid until the next take. */

@@ -188,7 +188,7 @@ static void on_command(void *arg, const char *payload, size_t size, size_t whole
 
 	if (s->stopping)
 		return;
-	mqtt_commands_arrived(s->commands, &(struct mqtt_arrival){ payload, size, whole, retained },
+	mqtt_commands_arrived(s->commands, &(struct mqtt_arrival){ payload, size, whole, retained, gw_now_us() },
 			      gw_wall_ms());
 	mqtt_publisher_wake(s->publisher);
 }

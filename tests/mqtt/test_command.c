@@ -7,6 +7,7 @@
 
 #include "core.h"
 #include "plugins/mqtt/commands.h"
+#include "plugins/mqtt/events.h"
 
 #define NOW 1795348800000LL
 #define DAY 86400000LL
@@ -17,6 +18,7 @@ struct fixture {
 	struct gw_plugin *core;
 	struct mqtt_fleet *fleet;
 	struct mqtt_commands *commands;
+	int64_t mono_us;
 };
 
 static int set_up(void **state)
@@ -47,7 +49,8 @@ static int tear_down(void **state)
 
 static void arrive(struct fixture *f, const char *text, int64_t now_ms)
 {
-	mqtt_commands_arrived(f->commands, &(struct mqtt_arrival){ text, strlen(text), strlen(text), false },
+	f->mono_us += 100000; /* no faster than is allowed */
+	mqtt_commands_arrived(f->commands, &(struct mqtt_arrival){ text, strlen(text), strlen(text), false, f->mono_us },
 			      now_ms);
 }
 
@@ -206,8 +209,71 @@ static void what_has_no_identifier_gets_no_reply(void **state)
 		arrive(f, cases[i], NOW);
 		expect_reply(f, NULL);
 	}
-	mqtt_commands_arrived(f->commands, &(struct mqtt_arrival){ "{\"id\":\"a\"", 9, 5000, false }, NOW);
+	mqtt_commands_arrived(f->commands, &(struct mqtt_arrival){ "{\"id\":\"a\"", 9, 5000, false, f->mono_us }, NOW);
 	expect_reply(f, NULL);
+}
+
+/* A client that publishes a thousand commands a second, each with an identifier of its own. */
+static void a_flood_is_answered_no_faster_than_ten_a_second(void **state)
+{
+	struct fixture *f = *state;
+	struct mqtt_document d;
+	unsigned replies = 0;
+	char text[32];
+
+	for (int i = 0; i < 10000; i++) {
+		int n = snprintf(text, sizeof(text), "{\"id\":\"f%d\"}", i);
+
+		mqtt_commands_arrived(f->commands, &(struct mqtt_arrival){ text, (size_t)n, (size_t)n, false, i * 1000 },
+				      NOW);
+		for (; mqtt_commands_reply(f->commands, &d); replies++)
+			mqtt_commands_sent(f->commands);
+	}
+	assert_in_range(replies, MQTT_COMMANDS_BURST + 99, MQTT_COMMANDS_BURST + 100);
+	f->mono_us = 20000000;
+	arrive_id(f, "c1", NOW); /* the next one, after the flood */
+	assert_int_equal(f->core->asks, 1);
+}
+
+static void what_a_clock_in_the_future_remembered_is_forgotten_a_day_after_it_was_put_right(void **state)
+{
+	static const char kept[] = "4102444800000 " ACCEPTED; /* the year 2100 */
+	struct fixture *f = *state;
+
+	mqtt_commands_state(f->commands, "id/c1", kept, sizeof(kept) - 1);
+	arrive_id(f, "c1", NOW);
+	expect_reply(f, ACCEPTED);
+	assert_string_equal(f->core->put_key, "id/c1");
+	assert_string_equal(f->core->put_value, "1795348800000 " ACCEPTED); /* for the next process too */
+	arrive_id(f, "c1", NOW + DAY - 1);
+	expect_reply(f, ACCEPTED);
+	arrive_id(f, "c1", NOW + DAY);
+	expect_reply(f, NULL);
+	assert_int_equal(f->core->asks, 1);
+}
+
+static void strangers_fill_a_small_room_and_take_nobody_elses(void **state)
+{
+	struct mqtt_events *q;
+	struct gw_err err;
+	unsigned acks = 0;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(mqtt_events_new(&q, &err), 0);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 1000; i++) {
+			mqtt_events_push(q, &(struct mqtt_event){ .kind = MQTT_E_COMMAND }, "{}", 2);
+			mqtt_events_push(q, &(struct mqtt_event){ .kind = MQTT_E_ACKED }, NULL, 0);
+		}
+		mqtt_events_push(q, &(struct mqtt_event){ .kind = MQTT_E_ARRIVED }, "{}", 2);
+		const struct mqtt_event *e = mqtt_events_take(q, &count);
+		for (size_t i = 0; i < count; i++)
+			acks += e[i].kind == MQTT_E_ACKED;
+		assert_int_equal(count, MQTT_EVENTS_FOREIGN_MAX + 1000 + 1);
+	}
+	assert_int_equal(acks, 2000);
+	mqtt_events_free(q);
 }
 
 int main(void)
@@ -221,6 +287,9 @@ int main(void)
 		T(more_at_a_time_than_the_core_is_asked_for_are_refused_but_not_for_ever),
 		T(a_thousand_a_day_are_remembered_and_no_more_are_taken),
 		T(what_has_no_identifier_gets_no_reply),
+		T(a_flood_is_answered_no_faster_than_ten_a_second),
+		T(what_a_clock_in_the_future_remembered_is_forgotten_a_day_after_it_was_put_right),
+		cmocka_unit_test(strangers_fill_a_small_room_and_take_nobody_elses),
 	};
 
 	return cmocka_run_group_tests_name("mqtt command", tests, NULL, NULL);
