@@ -54,6 +54,28 @@ def uncommented(lines, wanted):
     return "\n".join(text)
 
 
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def shown(path):
+    """What a manual shows in blocks of code, without comments; a drawing, in words of its language, only as such."""
+    found = re.findall(r"^```(.*?)^```", read(path), re.M | re.S)
+    return ["a drawing" if "──►" in block else re.sub(r" +# .*", "", block).splitlines() for block in found]
+
+
+def outline(path):
+    """Depth of each heading, rows and first column of each table of reasons, and what is linked."""
+    text = re.sub(r"^```.*?^```", "", read(path), flags=re.M | re.S)
+    headings = re.findall(r"^#+", text, re.M)
+    rows = [re.findall(r"`[^`]+`", line.split("|")[1]) for line in text.splitlines() if line.startswith("|")]
+    links = sorted(re.sub(r"\.vi\.md", ".md", link) for link in re.findall(r"\]\(([^)]+)\)", text))
+    # names in capitals stand for something, and are translated
+    rows = [[re.sub(r"\b(?:[A-Z]{4,}|T[ÊỆ][NP])\b", "NAME", name) for name in row] for row in rows]
+    return headings, rows, links
+
+
 class Documents(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="gw-", dir="/tmp")
@@ -122,6 +144,14 @@ class Documents(unittest.TestCase):
         self.assertEqual([n for n in sorted(names) if not re.search(r"\b%s\(" % n, tests)], [])
         for room in sorted(set(re.findall(r"`([a-z0-9]+/test_\w+)`", " ".join(proofs)))):
             self.assertTrue(glob.glob(os.path.join(ROOT, "tests", room + ".*")), room)
+
+    def test_a_manual_and_its_translation_show_the_same_blocks_and_headings(self):
+        pairs = [(vi.replace(".vi.md", ".md"), vi)
+                 for vi in glob.glob(os.path.join(ROOT, "*.vi.md")) + glob.glob(os.path.join(ROOT, "docs/*.vi.md"))]
+        self.assertGreaterEqual(len(pairs), 2)
+        for en, vi in pairs:
+            self.assertEqual(*(shown(path) for path in (en, vi)), vi)
+            self.assertEqual(*(outline(path) for path in (en, vi)), vi)
 
     def test_no_link_in_a_manual_leads_nowhere(self):
         for name in glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(ROOT, "docs/*.md")):
