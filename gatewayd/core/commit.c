@@ -257,7 +257,7 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 	gw_evict_committed(d);
 	release(d, d->commit_head);
 	for (size_t i = 0; i < d->nsinks; i++)
-		gw_deliver_committed(d->sinks[i]->deliver, r->last_id ? r->last_id + 1 : 0, gw_now_us());
+		gw_deliver_committed(d->sinks[i]->deliver, r->last_id ? r->last_id + 1 : 0);
 	if (d->npending >= COMMIT_READINGS || d->commit_again)
 		gw_commit_now(d);
 	else if (d->npending || d->nchanged_losses || d->nwindows_gone || gw_memory_changed(d->memory))

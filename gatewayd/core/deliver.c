@@ -127,14 +127,13 @@ void gw_deliver_settle(struct gw_deliver *d, uint16_t device, uint64_t from, uin
 	due_remove(d, gw_deliver_slot(d, device), from, to);
 }
 
-void gw_deliver_reading(struct gw_deliver *d, const struct gw_reading *r, uint64_t position,
-			int64_t now_us)
+void gw_deliver_reading(struct gw_deliver *d, const struct gw_reading *r, uint64_t position)
 {
 	struct outgoing *o = gw_deliver_slot(d, r->device);
 
 	due_add(d, o, r->seq, r->seq);
 	if (d->connected && !o->parked)
-		gw_deliver_enqueue(d, r, position, now_us);
+		gw_deliver_enqueue(d, r, position);
 }
 
 bool gw_deliver_is_due(const struct gw_deliver *d, uint16_t device, uint64_t seq)
@@ -321,9 +320,8 @@ static void ack_readings(struct gw_deliver *d, const struct gw_ack *ack)
 	}
 }
 
-void gw_deliver_ack(struct gw_deliver *d, const struct gw_ack *ack, int64_t now_us)
+void gw_deliver_ack(struct gw_deliver *d, const struct gw_ack *ack)
 {
-	(void)now_us;
 	if (!d->connected)
 		return; /* late word of a session that is over */
 	d->in_use -= ack->credit < d->in_use ? ack->credit : d->in_use;

@@ -70,7 +70,7 @@ void gw_deliver_restore_loss(struct gw_deliver *d, const struct gw_loss_row *row
 
 /* --- events --- */
 /* A new reading lies in the ring at `position`; it is due now. */
-void gw_deliver_reading(struct gw_deliver *d, const struct gw_reading *r, uint64_t position, int64_t now_us);
+void gw_deliver_reading(struct gw_deliver *d, const struct gw_reading *r, uint64_t position);
 /* A number that is due but whose reading is only on disk, or comes from a former process.  Clears
  * its doubt. */
 void gw_deliver_due(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
@@ -90,10 +90,10 @@ void gw_deliver_released(struct gw_deliver *d, uint64_t position);
 /* The newest reading of each device goes before all else, as credits allow. */
 void gw_deliver_connected(struct gw_deliver *d, unsigned window, int64_t now_us);
 void gw_deliver_disconnected(struct gw_deliver *d);
-void gw_deliver_ack(struct gw_deliver *d, const struct gw_ack *ack, int64_t now_us);
+void gw_deliver_ack(struct gw_deliver *d, const struct gw_ack *ack);
 /* A commit ended: rows below `next_id` are in the store. */
-void gw_deliver_committed(struct gw_deliver *d, uint64_t next_id, int64_t now_us);
-void gw_deliver_rows(struct gw_deliver *d, struct gw_rows *rows, int64_t now_us); /* takes the rows over; NULL: failed */
+void gw_deliver_committed(struct gw_deliver *d, uint64_t next_id);
+void gw_deliver_rows(struct gw_deliver *d, struct gw_rows *rows); /* takes the rows over; NULL: failed */
 /* Send what can be sent.  Returns when to be called again (us from now), -1: at the next event. */
 int64_t gw_deliver_pump(struct gw_deliver *d, int64_t now_us);
 

@@ -101,7 +101,7 @@ struct gw_deliver {
 };
 
 struct outgoing *gw_deliver_slot(struct gw_deliver *d, uint16_t device);
-void gw_deliver_enqueue(struct gw_deliver *d, const struct gw_reading *r, uint64_t position, int64_t now_us);
+void gw_deliver_enqueue(struct gw_deliver *d, const struct gw_reading *r, uint64_t position);
 void gw_deliver_drop_rows(struct gw_deliver *d);
 void gw_deliver_again_ends(struct gw_deliver *d);
 void gw_deliver_rewind(struct gw_deliver *d); /* the backlog is walked again from low_id */

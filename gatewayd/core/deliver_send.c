@@ -19,10 +19,8 @@ enum {
 
 /* ---- live ---- */
 
-void gw_deliver_enqueue(struct gw_deliver *d, const struct gw_reading *r, uint64_t position,
-			int64_t now_us)
+void gw_deliver_enqueue(struct gw_deliver *d, const struct gw_reading *r, uint64_t position)
 {
-	(void)now_us;
 	if (d->fifo_n == d->fifo_capacity) {
 		struct waiting *w = malloc(d->fifo_capacity * 2 * sizeof(*w));
 
@@ -155,9 +153,8 @@ static bool has_backlog(const struct gw_deliver *d)
 	return d->due_total - d->parked_due > d->flight_total + d->fifo_n;
 }
 
-void gw_deliver_committed(struct gw_deliver *d, uint64_t next_id, int64_t now_us)
+void gw_deliver_committed(struct gw_deliver *d, uint64_t next_id)
 {
-	(void)now_us;
 	gw_loss_committed(d);
 	gw_window_committed(d);
 	if (next_id)
@@ -208,9 +205,8 @@ static void chain_rows(struct gw_deliver *d)
 	free(last);
 }
 
-void gw_deliver_rows(struct gw_deliver *d, struct gw_rows *rows, int64_t now_us)
+void gw_deliver_rows(struct gw_deliver *d, struct gw_rows *rows)
 {
-	(void)now_us;
 	d->fetching = false;
 	if (!rows || d->stale || !d->connected) {
 		d->stale = false;

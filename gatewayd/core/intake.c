@@ -108,7 +108,7 @@ static void publish(struct gw_daemon *d, struct gw_device *dev, struct gw_readin
 	}
 	gw_device_keep_newest(dev, r);
 	for (size_t i = 0; i < d->nsinks; i++) /* first: a commit takes what is due */
-		gw_deliver_reading(d->sinks[i]->deliver, kept, position, d->now_us);
+		gw_deliver_reading(d->sinks[i]->deliver, kept, position);
 	gw_commit_reading(d, kept, position);
 	gw_control_reading(d, dev, r);
 }

@@ -154,7 +154,7 @@ static void got_rows(void *arg, struct gw_rows *rows, const struct gw_err *err)
 	s->asked--;
 	if (err)
 		gw_log(GW_WARNING, "backlog of sink '%s': %s", s->instance.name, err->msg);
-	gw_deliver_rows(s->deliver, rows, gw_now_us());
+	gw_deliver_rows(s->deliver, rows);
 	gw_sink_pump(s);
 	gw_daemon_gone(s->daemon); /* one that leaves may have waited for this */
 }
@@ -374,7 +374,6 @@ static void introduce(struct gw_sink *s)
 
 static int on_acks(struct gw_sink *s, struct gw_str block, struct gw_err *err)
 {
-	int64_t now_us = s->daemon->now_us;
 	struct gw_ack ack;
 
 	if (block.n % sizeof(ack))
@@ -383,7 +382,7 @@ static int on_acks(struct gw_sink *s, struct gw_str block, struct gw_err *err)
 		memcpy(&ack, block.s + at, sizeof(ack));
 		if (ack.result > GW_ACK_AGAIN || ack.what > GW_ACK_CORRECTION)
 			return gw_err_set(err, GW_EPROTO, "an acknowledgement of an unknown kind");
-		gw_deliver_ack(s->deliver, &ack, now_us);
+		gw_deliver_ack(s->deliver, &ack);
 	}
 	return 0;
 }

@@ -151,7 +151,7 @@ static inline void little_rows(void *arg, struct gw_rows *rows, const struct gw_
 
 	(void)err;
 	s->asked--;
-	gw_deliver_rows(s->deliver, rows, gw_now_us());
+	gw_deliver_rows(s->deliver, rows);
 }
 
 static inline void little_fetch(void *arg, uint64_t from_id, size_t max_rows, size_t max_bytes)
@@ -426,7 +426,7 @@ static inline uint64_t little_reading(struct little *l, unsigned device)
 	}
 	gw_commit_reading(&l->d, kept, position);
 	for (unsigned i = 0; i < LITTLE_SINKS; i++)
-		gw_deliver_reading(l->sink[i].deliver, kept, position, gw_now_us());
+		gw_deliver_reading(l->sink[i].deliver, kept, position);
 	return r->seq;
 }
 
@@ -435,7 +435,7 @@ static inline void little_go(struct little *l)
 {
 	for (size_t i = 0; i < l->nacks; i++)
 		if (!l->refuse[l->ack_sink[i]])
-			gw_deliver_ack(l->sink[l->ack_sink[i]].deliver, &l->acks[i], gw_now_us());
+			gw_deliver_ack(l->sink[l->ack_sink[i]].deliver, &l->acks[i]);
 	l->nacks = 0;
 	for (unsigned i = 0; i < LITTLE_SINKS; i++)
 		gw_sink_pump(&l->sink[i]);

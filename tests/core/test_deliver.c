@@ -212,7 +212,7 @@ static void answer_fetch(void)
 	a->rows.damaged_rows = a->bad;
 	a->rows.end = id > w->committed;
 	a->rows.next_id = id;
-	gw_deliver_rows(w->d, &a->rows, w->now_us);
+	gw_deliver_rows(w->d, &a->rows);
 }
 
 static void ignore_due(void *arg, uint16_t device, const struct gw_ranges *due)
@@ -224,7 +224,7 @@ static void commit(void)
 {
 	gw_deliver_changed(w->d, ignore_due, NULL);
 	w->committed = w->nrows;
-	gw_deliver_committed(w->d, w->nrows + 1, w->now_us);
+	gw_deliver_committed(w->d, w->nrows + 1);
 }
 
 static int64_t pump(void)
@@ -254,7 +254,7 @@ static struct gw_reading *make(uint16_t device, uint64_t seq)
 	w->ring[w->nrows % 64] = r;
 	assert_true(w->nrows < ROWS);
 	w->rows[w->nrows++] = (struct row){ .device = device, .seq = seq };
-	gw_deliver_reading(w->d, r, w->nrows, w->now_us);
+	gw_deliver_reading(w->d, r, w->nrows);
 	return r;
 }
 
@@ -268,7 +268,7 @@ static void connect_with(unsigned window, const struct gw_reading *newest)
 static void ack_as(uint16_t device, uint64_t from, uint64_t to, enum gw_ack_result result)
 {
 	gw_deliver_ack(w->d, &(struct gw_ack){ .device = device, .result = (uint8_t)result, .credit = 1,
-					       .from = from, .to = to }, w->now_us);
+					       .from = from, .to = to });
 }
 
 static void ack(uint16_t device, uint64_t from, uint64_t to)
@@ -661,7 +661,7 @@ static void words_about_what_was_never_sent_count_for_nothing(void **state)
 	ack(40000, 1, 5);
 	ack_as(1, 1, 100, GW_ACK_REFUSED);
 	ack_as(1, 1, 100, GW_ACK_TOO_LARGE);
-	gw_deliver_ack(w->d, &(struct gw_ack){ .what = GW_ACK_LOSS, .from = 1, .credit = 4000000000u }, 0);
+	gw_deliver_ack(w->d, &(struct gw_ack){ .what = GW_ACK_LOSS, .from = 1, .credit = 4000000000u });
 	expect("");
 	assert_int_equal(gw_deliver_due_of(w->d, 1)->total, 100);
 	assert_int_equal(gw_deliver_stats(w->d).parked, 0);
@@ -715,7 +715,7 @@ static void losses_grow_while_unsent_and_never_afterwards(void **state)
 	expect("");
 	for (size_t i = 0; i < 2; i++)
 		gw_deliver_ack(w->d, &(struct gw_ack){ .what = GW_ACK_LOSS, .from = i + 1, .to = i + 1,
-						       .credit = 1 }, w->now_us);
+						       .credit = 1 });
 	assert_int_equal(gw_deliver_stats(w->d).losses, 0);
 	assert_int_equal(w->losses[0].state, 2);
 	commit();
@@ -738,7 +738,7 @@ static void a_loss_is_sent_only_when_a_commit_has_kept_it(void **state)
 	w->losses[0].state = 77;
 	gw_deliver_mark_all(w->d); /* it failed */
 	assert_int_equal(w->losses[0].state, 1); /* handed in again */
-	gw_deliver_committed(w->d, 0, w->now_us); /* of another commit */
+	gw_deliver_committed(w->d, 0); /* of another commit */
 	pump();
 	expect("");
 	commit();
@@ -756,7 +756,7 @@ static void a_refused_loss_waits_for_the_next_connection(void **state)
 	connect_with(10, NULL);
 	pump();
 	expect("loss 1/3-4 (2) cause 0\n");
-	gw_deliver_ack(w->d, &no, w->now_us);
+	gw_deliver_ack(w->d, &no);
 	pump();
 	expect("");
 	gw_deliver_disconnected(w->d);
@@ -781,7 +781,7 @@ static void books_stay_open_until_a_loss_is_acknowledged(void **state)
 	commit();
 	pump();
 	assert_int_equal(gw_deliver_open_from(w->d, 1), 1);
-	gw_deliver_ack(w->d, &yes, w->now_us);
+	gw_deliver_ack(w->d, &yes);
 	assert_int_equal(gw_deliver_open_from(w->d, 1), 11);
 }
 
@@ -882,12 +882,12 @@ static void two_sinks_are_independent(void **state)
 	(void)state;
 	gw_deliver_connected(other, 4, w->now_us);
 	r = make(1, 1);
-	gw_deliver_reading(other, r, 1, w->now_us);
+	gw_deliver_reading(other, r, 1);
 	gw_deliver_pump(w->d, w->now_us);
 	expect("");
 	gw_deliver_pump(other, w->now_us);
 	expect("live 1/1\n");
-	gw_deliver_ack(other, &(struct gw_ack){ .device = 1, .credit = 1, .from = 1, .to = 1 }, w->now_us);
+	gw_deliver_ack(other, &(struct gw_ack){ .device = 1, .credit = 1, .from = 1, .to = 1 });
 	assert_false(gw_deliver_is_due(other, 1, 1));
 	assert_true(gw_deliver_is_due(w->d, 1, 1));
 	gw_deliver_free(other);
@@ -910,7 +910,7 @@ static void an_answer_after_a_disconnect_is_thrown_away(void **state)
 	connect_with(10, NULL);
 	gw_deliver_pump(w->d, w->now_us);
 	w->fetching = false;
-	gw_deliver_rows(w->d, NULL, w->now_us); /* failed */
+	gw_deliver_rows(w->d, NULL); /* failed */
 	w->log[0] = '\0';
 	pump();
 	expect("replay 1/1-1 (1)\n");
@@ -990,7 +990,7 @@ static void far_end_answers(struct life *l, bool calm)
 		l->again += l->taken[p.device][p.seq[i]] > 0;
 		l->taken[p.device][p.seq[i]] = 1;
 	}
-	gw_deliver_ack(w->d, &a, w->now_us);
+	gw_deliver_ack(w->d, &a);
 }
 
 static void cut(struct life *l)

@@ -77,7 +77,7 @@ static int end(void **state)
 static void ack(uint64_t id, enum gw_ack_result result)
 {
 	gw_deliver_ack(d, &(struct gw_ack){ .what = GW_ACK_CORRECTION, .result = (uint8_t)result, .credit = 1,
-					    .from = id, .to = id }, 0);
+					    .from = id, .to = id });
 }
 
 static void corrections_go_one_after_the_other_and_each_is_acknowledged_once(void **state)

@@ -125,7 +125,7 @@ static int on_window(void *arg, const struct gw_window_row *row)
 static void got_rows(void *arg, struct gw_rows *rows, const struct gw_err *err)
 {
 	assert_null(err);
-	gw_deliver_rows(((struct far *)arg)->sink.deliver, rows, gw_now_us());
+	gw_deliver_rows(((struct far *)arg)->sink.deliver, rows);
 	gw_sink_pump(&((struct far *)arg)->sink);
 }
 
@@ -188,7 +188,7 @@ static const struct gw_deliver_ops ops = {
 static void answer(struct far *f)
 {
 	for (size_t i = 0; i < f->nacks; i++)
-		gw_deliver_ack(f->sink.deliver, &f->acks[i], gw_now_us());
+		gw_deliver_ack(f->sink.deliver, &f->acks[i]);
 	f->nacks = 0;
 	gw_sink_pump(&f->sink);
 }
@@ -320,7 +320,7 @@ static void hand_in(unsigned i, uint64_t seq)
 	free(r);
 	gw_commit_reading(&d, kept, at);
 	for (unsigned k = 0; k < SINKS; k++)
-		gw_deliver_reading(far[k].sink.deliver, kept, at, gw_now_us());
+		gw_deliver_reading(far[k].sink.deliver, kept, at);
 }
 
 /* Who is there is never far behind, so that nothing of its own is thinned. */
