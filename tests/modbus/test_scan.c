@@ -99,7 +99,7 @@ static bool is_promised_within_a_minute(unsigned baud, unsigned unit)
 
 static void random_settings_are_found_in_the_time_promised(void **state)
 {
-	enum { SEEDS = 600 };
+	enum { SEEDS = 400 };
 	int64_t worst_us[2] = { 0 }, sum_us = 0;
 	unsigned within = 0;
 
@@ -183,9 +183,9 @@ static void devices_are_found_through_any_adapter(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(plights) / sizeof(plights[0]); i++) {
-		unsigned missed = scan_many(&plights[i], 60, &worst_us);
+		unsigned missed = scan_many(&plights[i], 30, &worst_us);
 
-		print_message("echo %d, latch %d: %u of 60 miss a unit, worst %.1f s\n", plights[i].echoes,
+		print_message("echo %d, latch %d: %u of 30 miss a unit, worst %.1f s\n", plights[i].echoes,
 			      (int)plights[i].latch_us, missed, (double)worst_us / 1e6);
 		assert_int_equal(missed, 0);
 	}
@@ -204,9 +204,9 @@ static void noise_makes_no_devices_and_hides_few(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct plight p = { .noise_us = cases[i].noise_us, .echoes = cases[i].echoes };
-		unsigned missed = scan_many(&p, 60, &worst_us);
+		unsigned missed = scan_many(&p, 40, &worst_us);
 
-		print_message("a stray byte each %.1f s: %u of 60 miss a unit, worst %.1f s\n",
+		print_message("a stray byte each %.1f s: %u of 40 miss a unit, worst %.1f s\n",
 			      (double)p.noise_us / 1e6, missed, (double)worst_us / 1e6);
 		assert_true(missed <= cases[i].missed);
 		assert_true(worst_us < cases[i].worst_s * (int64_t)SECOND_US);
