@@ -4,8 +4,10 @@
     tests/run.py [--jobs N] [--python FILE...] [--fuzz TARGET CORPUS]... [BINARY...]
 
 BINARY is a cmocka program; it is run with CMOCKA_MESSAGE_OUTPUT=TAP.  --python names
-unittest files (a folder stands for its test_*.py), run one after the other since
-each starts a broker and a daemon of its own.  --fuzz runs a fuzz target over the
+unittest files (a folder stands for its test_*.py): each starts a broker and a daemon
+of its own, in a network of its own, and mostly waits, so several run at once; one that compares
+times says
+`ALONE = True` and has the machine for itself at the end.  --fuzz runs a fuzz target over the
 files of its corpus, which counts as one test.  A test file that crashes, hangs
 or counts no test has failed.  The last line is `N passed, N failed`.
 """
@@ -81,8 +83,21 @@ def run_unit(path):
                  len(lines) - skipped - failed, failed, skipped)
 
 
-def run_python(path):
-    code, out, took = run([PYTHON, "-W", "ignore::DeprecationWarning", "-m", "unittest", "-v",
+def own_network():
+    """What goes before a command so that it has a loopback of its own: no two tests meet on a port.
+    Empty where neither root nor user namespaces are to be had."""
+    user = [] if os.getuid() == 0 else ["--map-current-user", "--keep-caps"]
+    drop = "" if os.getuid() == 0 else "setpriv --ambient-caps=-all --inh-caps=-all "
+    prefix = ["unshare", "--net", *user, "sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && exec "
+              + drop + '"$@"', "sh"]
+    if subprocess.run([*prefix, "true"], capture_output=True).returncode == 0:
+        return prefix
+    print("no network namespaces here: the end-to-end tests share this machine's loopback")
+    return []
+
+
+def run_python(path, network):
+    code, out, took = run([*network, PYTHON, "-W", "ignore::DeprecationWarning", "-m", "unittest", "-v",
                            os.path.basename(path)[:-3]],
                           PYTHON_DEADLINE_S, PYTHONPATH=os.path.dirname(os.path.abspath(path)),
                           PYTHONDONTWRITEBYTECODE="1")
@@ -110,6 +125,11 @@ def expand(paths):
         yield from sorted(glob.glob(os.path.join(p, "test_*.py"))) if os.path.isdir(p) else [p]
 
 
+def is_alone(path):
+    with open(path) as f:
+        return re.search(r"^ALONE = True$", f.read(), re.M) is not None
+
+
 def report(result):
     print(result.line(), flush=True)
     if result.failed:
@@ -130,8 +150,12 @@ def main():
         jobs += [pool.submit(run_fuzz, t, c) for t, c in o.fuzz]
         for job in concurrent.futures.as_completed(jobs):
             results.append(report(job.result()))
-    for path in expand(o.python):
-        results.append(report(run_python(path)))
+    network = own_network() if o.python else []
+    for alone in (False, True):
+        with concurrent.futures.ThreadPoolExecutor(1 if alone else o.jobs + 1) as pool:
+            jobs = [pool.submit(run_python, p, network) for p in expand(o.python) if is_alone(p) == alone]
+            for job in concurrent.futures.as_completed(jobs):
+                results.append(report(job.result()))
     passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
     for r in results:
         if r.failed:

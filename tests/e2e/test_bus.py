@@ -9,6 +9,8 @@ import crowded_bus  # noqa: E402
 from harness import World, wait_until  # noqa: E402
 from serial_line import Buses  # noqa: E402
 
+ALONE = True
+
 # fault of a unit's answers, its reason ("good": none)
 FAULTS = [
     ("silent", "timeout"), ("bad_crc", "crc"), ("truncated", "crc"), ("dribbled", "good"),

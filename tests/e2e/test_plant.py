@@ -17,6 +17,8 @@ from pymodbus.client import ModbusTcpClient
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import Plant, bench_word  # noqa: E402
 
+ALONE = True
+
 START = ("--start", "09:30", "--speed", "0")
 
 

@@ -124,9 +124,10 @@ class Rtu(unittest.TestCase):
     def test_a_port_that_is_busy_says_so_once(self):
         wire = Wire()
         self.addCleanup(wire.close)
-        with open(wire.paths[0], "rb+", buffering=0) as other:
-            fcntl.flock(other, fcntl.LOCK_EX)
-            self.not_connected(wire.paths[0], "the port is busy: another program uses it")
+        other = os.open(wire.paths[0], os.O_RDWR | os.O_NOCTTY)
+        self.addCleanup(os.close, other)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        self.not_connected(wire.paths[0], "the port is busy: another program uses it")
 
 
 if __name__ == "__main__":
