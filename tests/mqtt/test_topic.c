@@ -231,7 +231,7 @@ static void a_password_comes_from_the_credentials_first(void **state)
 
 static void waiting_doubles_to_a_minute_and_is_spread(void **state)
 {
-	static const int64_t ceilings[] = { 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000 };
+	static const int64_t ceilings[] = { 3000, 6000, 12000, 24000, 48000, 60000, 60000 };
 	struct mqtt_backoff b = { 0 }, half = { 0 };
 
 	(void)state;
