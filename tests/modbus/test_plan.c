@@ -98,7 +98,7 @@ static void a_hundred_and_thirty_registers_are_two(void **state)
 		.spans = { __VA_ARGS__ }, .limits = limits_, .want = want_,              \
 		.n = sizeof((struct mb_span[]){ __VA_ARGS__ }) / sizeof(struct mb_span), \
 	}
-#define LIMITS(registers, bits, gap) { registers, bits, gap }
+#define LIMITS(registers, bits, gap) { .max_registers = registers, .max_bits = bits, .max_gap = gap }
 
 static void requests_are_as_few_as_tables_gaps_and_limits_allow(void **state)
 {
