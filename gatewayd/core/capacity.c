@@ -98,6 +98,7 @@ static uint64_t pack_in_turn(const struct gw_stream *s, size_t n, double *credit
 
 	for (size_t i = 0; i < n; i++)
 		fastest = s[i].an_hour > fastest ? s[i].an_hour : fastest;
+	assert(fastest > 0);
 	for (size_t i = 0; rows < PACK_ROWS; i = (i + 1) % n) {
 		credit[i] += (double)s[i].an_hour / (double)fastest;
 		if (credit[i] < 1)
