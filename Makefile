@@ -40,7 +40,7 @@ TEST_SOURCES := $(wildcard tests/base/test_*.c tests/core/test_*.c tests/modbus/
 TESTS := $(TEST_SOURCES:%.c=$(B)/%)
 
 .PHONY: all clean
-all: $(PROGRAMS) $(B)/plant $(B)/clock_shim.so
+all: $(PROGRAMS) $(B)/plant $(B)/clock_shim.so $(B)/disk_shim.so
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -60,7 +60,7 @@ $(B)/gatewayctl: $(call objects,$(wildcard gatewayd/ctl/*.c)) $(B)/libbase.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_ctl) $(LIBS_base)
 $(B)/plant: $(call objects,$(wildcard tests/plant/*.c))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lm
-$(B)/clock_shim.so: tests/e2e/clock_shim.c
+$(B)/%_shim.so: tests/e2e/%_shim.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -shared -fPIC $(LDFLAGS) -o $@ $<
 

@@ -48,7 +48,7 @@ void gw_commit_reading(struct gw_daemon *d, const struct gw_reading *r, uint64_t
 	d->pending[d->npending++] = (struct gw_pending){ r, position };
 	gw_commit_later(d);
 	if (d->npending - d->committing >= COMMIT_READINGS)
-		gw_commit_now(d);
+		gw_commit_in(d, 0); /* not now: the sinks do not know yet that they want it */
 }
 
 void gw_commit_loss(struct gw_daemon *d, const struct gw_loss_row *row)

@@ -20,8 +20,7 @@
 
 enum {
 	MIB = 1024 * 1024,
-	GIVE_UP_BYTES = 4 * MIB, /* at first; doubled while that is not enough */
-	GIVE_UP_BYTES_MAX = 256 * MIB,
+	GIVE_UP_BYTES_MAX = 256 * MIB, /* a slice at first; doubled while that is not enough */
 	DEVICES = 65536,
 };
 
@@ -316,7 +315,7 @@ void gw_evict(struct gw_daemon *d)
 	if (d->core.buffer.when_full == GW_THIN)
 		gw_store_oldest(d->store, grown_bytes(d, slice(d)), false, got_to_thin, d);
 	else
-		gw_store_oldest(d->store, grown_bytes(d, GIVE_UP_BYTES), true, got_oldest, d);
+		gw_store_oldest(d->store, grown_bytes(d, slice(d)), true, got_oldest, d);
 }
 
 /* ---- what commits carry of it ---- */

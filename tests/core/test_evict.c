@@ -34,6 +34,8 @@ static struct gw_sink *sinks[SINKS];
 static uint16_t device[DEVICES];
 static uint64_t first[DEVICES], made[DEVICES]; /* numbers made: first.. first + made - 1 */
 static int64_t now_ms, step_ms;
+static int when_full;
+static uint64_t max_size;
 
 /* ---- the ledgers ---- */
 
@@ -248,12 +250,12 @@ static void open_all(void)
 	const char *why;
 	bool found;
 
-	s.opts.max_size = 8 << 20;
+	s.opts.max_size = max_size;
 	shop_open(&s);
 	d = (struct gw_daemon){ .loop = s.loop, .store = s.st, .phase = GW_PHASE_STARTING, .sinks = sinks,
 				.nsinks = SINKS, .next_loss_id = 1 };
-	d.core.buffer.max_size = 8 << 20;
-	d.core.buffer.when_full = GW_THIN;
+	d.core.buffer.max_size = (int64_t)max_size;
+	d.core.buffer.when_full = when_full;
 	d.core.buffer.sync_ms = 1;
 	d.memory = gw_memory_new();
 	d.clock = gw_clock_new(1);
@@ -506,9 +508,59 @@ static void what_is_asked_for_again_does_not_bring_back_what_lies_in_a_window(vo
 	close_all();
 }
 
+/* Readings each so many milliseconds for 30 days that nobody takes; then the sink comes back. */
+static void thirty_days(int mode, int64_t every_ms)
+{
+	when_full = mode;
+	max_size = 16 << 20; /* the smallest that the configuration allows */
+	begin_world(0, every_ms);
+	make((unsigned)(INT64_C(30) * 86400 * 1000 / every_ms));
+	settle();
+	assert_int_equal(count(&far[0], RECEIVED), made[0] + made[1]); /* who was there got all of them */
+	assert_true(shop_size(&s, "") + shop_size(&s, "-wal") + shop_size(&s, ".reserve") <= (off_t)max_size);
+	kill_and_restart();
+	come_back(&far[1]);
+	assert_closed(&far[1]);
+}
+
+static void thirty_days_that_fit_come_whole(void **state)
+{
+	(void)state;
+	thirty_days(GW_DROP_OLDEST, 3600 * 1000);
+	assert_int_equal(count(&far[1], RECEIVED), 2 * 30 * 24);
+	close_all();
+}
+
+static void thirty_days_that_do_not_fit_lose_the_oldest_and_nothing_else(void **state)
+{
+	uint64_t edge = 0;
+
+	(void)state;
+	thirty_days(GW_DROP_OLDEST, 300 * 1000);
+	assert_int_equal(made[0], 8640);
+	assert_int_equal(count(&far[1], THINNED), 0);
+	assert_true(count(&far[1], RECEIVED) > 6000);
+	while (far[1].fate[0][edge] == LOST)
+		edge++;
+	assert_true(edge > 1000);
+	for (; edge < made[0]; edge++)
+		assert_int_equal(far[1].fate[0][edge], RECEIVED);
+	close_all();
+}
+
+static void thirty_days_that_do_not_fit_become_windows(void **state)
+{
+	(void)state;
+	thirty_days(GW_THIN, 300 * 1000);
+	assert_true(count(&far[1], THINNED) > 1500 && count(&far[1], RECEIVED) > 4000);
+	close_all();
+}
+
 /* In memory: thousands of synced commits are not what this is about. */
 static int begin_in_memory(void **state)
 {
+	when_full = GW_THIN;
+	max_size = 8 << 20;
 	begin(state);
 	rmdir(s.folder);
 	snprintf(s.folder, sizeof(s.folder), "/dev/shm/test_evict.XXXXXX");
@@ -527,6 +579,9 @@ int main(void)
 		TEST(kills_in_the_middle_of_thinning_lose_and_double_nothing),
 		TEST(minutes_become_ten_minutes_and_at_last_the_oldest_are_losses),
 		TEST(what_is_asked_for_again_does_not_bring_back_what_lies_in_a_window),
+		TEST(thirty_days_that_fit_come_whole),
+		TEST(thirty_days_that_do_not_fit_lose_the_oldest_and_nothing_else),
+		TEST(thirty_days_that_do_not_fit_become_windows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -399,6 +399,7 @@ class World:
         self.gateway, self.daemon = gateway, None
         self.plant = self.broker = self.gate = self.subscriber = None
         self.before = []  # what stands before gatewayd in its command
+        self.last = []  # what is called before the folder is removed
         try:
             self.broker = Broker(self.folder)
             self.gate = Gate(self.broker.port)
@@ -429,6 +430,8 @@ class World:
             self.gate.shut()
             self.gate.thaw()
         bury_orphans()
+        for call in self.last:
+            call()
         if os.environ.get("KEEP") != "1":
             shutil.rmtree(self.folder, ignore_errors=True)
 

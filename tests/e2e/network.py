@@ -1,15 +1,17 @@
-"""network.py - a network of our own, to break on purpose.
+"""network.py - a network and mounts of our own, to break on purpose.
 
 enter() moves this process, and what it starts, into a network namespace with nothing but
-loopback: as root, or in a user namespace of its own.  From then on iptables and ip change
-nothing outside.  Call it before any thread is started; there is no way back.
+loopback and a namespace of mounts: as root, or in a user namespace of its own.  From then on
+iptables, ip and mounts change nothing outside.  Call it before any thread is started; there is
+no way back.
 """
 
 import ctypes
 import os
 import subprocess
 
-CLONE_NEWNET, CLONE_NEWUSER = 0x40000000, 0x10000000
+CLONE_NEWNET, CLONE_NEWUSER, CLONE_NEWNS = 0x40000000, 0x10000000, 0x20000
+MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 0x1000, 0x4000, 0x40000, 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -20,7 +22,7 @@ def _write(path, text):
 
 def _enter_user():
     uid, gid = os.getuid(), os.getgid()
-    if _libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
+    if _libc.unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) != 0:
         return os.strerror(ctypes.get_errno())
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", "0 %d 1" % uid)
@@ -30,10 +32,11 @@ def _enter_user():
 
 def enter():
     """None, or why there can be no network of our own here."""
-    if os.getuid() != 0 or _libc.unshare(CLONE_NEWNET) != 0:
+    if os.getuid() != 0 or _libc.unshare(CLONE_NEWNET | CLONE_NEWNS) != 0:
         wrong = _enter_user()
         if wrong:
             return "no network namespace here (needs root or user namespaces): " + wrong
+    _mount("none", "/", None, MS_REC | MS_PRIVATE, None)
     for command in ("ip link set lo up", "iptables -w -S"):
         r = _run(command)
         if r.returncode:
@@ -60,3 +63,22 @@ def drop(port, match=""):
 
 def clear():
     do("iptables -w -F")
+
+
+def _mount(what, where, kind, flags, options):
+    if _libc.mount(*(x and x.encode() for x in (what, where, kind)), flags, options and options.encode()) != 0:
+        raise OSError(ctypes.get_errno(), "mount %s: %s" % (where, os.strerror(ctypes.get_errno())))
+
+
+def mount_small(folder, options):
+    """A file system in memory over `folder`, for instance with "size=20m"."""
+    _mount("tmpfs", folder, "tmpfs", 0, options)
+
+
+def mount_file(path, over):
+    """Who reads `over` reads `path`."""
+    _mount(path, over, None, MS_BIND, None)
+
+
+def unmount(path):
+    _libc.umount2(path.encode(), MNT_DETACH)

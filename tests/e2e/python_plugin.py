@@ -3,9 +3,11 @@
 
 It speaks the link on descriptor 3 (docs/plugin-protocol.md) with nothing but the standard
 library.  Each point counts the cycles of its device.  The key `mode` makes it
-misbehave after five cycles (`remember` counts on where the process before it stopped): garbage (bytes that are no message), lie (a reading of a
-device that is not there), hang (never answers again), exit, hangup (closes the link
-and stays).
+misbehave after five cycles: garbage (bytes that are no message), lie (a reading of a device that is
+not there), unknown (of a point that is not there), future (of a time that has not come), hang (never
+answers again), exit, hangup (closes the link and stays), fork (leaves fifty processes behind and
+exits).  Besides: remember counts on where the process before it stopped, old claims that each
+reading is of 1970, burst has BURST readings at once in its first cycle.
 """
 
 import os
@@ -21,7 +23,8 @@ HELLO, WELCOME, KEY, DESCRIBED, FILE, NODE, CONFIGURED = 1, 2, 3, 4, 5, 6, 7
 DEVICE, POINT, READY, START, STOP, PING, PONG, READING = 9, 10, 11, 12, 13, 14, 15, 20
 STATE, STATE_PUT = 16, 17
 TYPE_CHOICE, KIND_I64, NODE_SCALAR, NODE_LIST, NODE_MAP, NODE_END = 8, 2, 1, 2, 3, 255
-MODES = "honest|remember|garbage|lie|hang|exit|hangup"
+MODES = "honest|remember|garbage|lie|unknown|future|hang|exit|hangup|fork|old|burst"
+BURST = 100_000
 
 
 def text(s):
@@ -119,9 +122,9 @@ def declare(link, devices, interval):
     link.send(READY, struct.pack("<I", 0))
 
 
-def reading(device, npoints, value):
-    now = int(time.time() * 1000)
-    mono = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+def reading(device, npoints, value, now=None, later_ms=0):
+    now = int(time.time() * 1000) if now is None else now
+    mono = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000 + later_ms
     tags = b"".join(struct.pack("<I", p | KIND_I64 << 16) for p in range(npoints))
     tags += b"\0" * (-len(tags) % 8)
     slots = struct.pack("<q", value) * npoints
@@ -134,7 +137,16 @@ def misbehave(link, mode):
         link.socket.send(os.urandom(200))
     elif mode == "lie":
         link.send(READING, reading(999, 1, 0))
+    elif mode == "unknown":
+        link.send(READING, reading(0, 500, 0))
+    elif mode == "future":
+        link.send(READING, reading(0, 1, 0, later_ms=75 * 365 * 86400 * 1000))
     elif mode == "exit":
+        os._exit(7)
+    elif mode == "fork":
+        for _ in range(50):
+            if os.fork() == 0:
+                signal.pause()
         os._exit(7)
     elif mode in ("hang", "hangup"):
         if mode == "hangup":
@@ -160,8 +172,10 @@ def run(link, devices, interval, mode, epoch_us, cycle):
         cycle += 1
         if mode == "remember":
             link.send(STATE_PUT, text("cycles") + str(cycle).encode())
+        for _ in range(BURST if mode == "burst" and cycle == 1 else 0):
+            link.send(READING, reading(0, len(devices[0][1]["points"]), cycle))
         for d, (_, device) in enumerate(devices):
-            link.send(READING, reading(d, len(device["points"]), cycle))
+            link.send(READING, reading(d, len(device["points"]), cycle, 0 if mode == "old" else None))
         if cycle >= 5:
             misbehave(link, mode)
 

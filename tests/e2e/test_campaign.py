@@ -6,10 +6,17 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "soak")]
-from campaign import Books, Campaign  # noqa: E402
+import network  # noqa: E402
+from books import Books  # noqa: E402
+from campaign import Campaign  # noqa: E402
 from harness import LONG  # noqa: E402
 
-SECONDS = 60 if LONG else 15
+SECONDS, KILLS = (60, 200) if LONG else (15, 15)
+OWN = []  # why there is no network and no mount of our own
+
+
+def setUpModule():
+    OWN.append(network.enter())
 
 
 def books(*messages):
@@ -68,8 +75,8 @@ class TheBooks(unittest.TestCase):
 
 
 class TheCampaign(unittest.TestCase):
-    def run_seed(self, seed):
-        campaign = Campaign(seed, SECONDS)
+    def run_seed(self, seed, kills=0):
+        campaign = Campaign(seed, SECONDS, kills, own=not OWN[0])
         faults = campaign.run()
         self.assertEqual(faults, [], "\n".join([campaign.summary()] + faults + campaign.log))
         self.assertGreater(sum(len(b.readings) for b in campaign.library.books.values()), 300)
@@ -79,6 +86,9 @@ class TheCampaign(unittest.TestCase):
 
     def test_the_books_close_after_other_random_faults(self):
         self.run_seed(11)
+
+    def test_the_books_close_after_kills_at_any_moment(self):
+        self.run_seed(5, KILLS)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import mmap
 import os
 import signal
 import sqlite3
@@ -12,33 +11,17 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import shims  # noqa: E402
 from harness import World, bench_source, program, wait_until  # noqa: E402
 
 HOUR, YEAR = 3600, 365 * 86400
 DEVICES = ["bench-1", "bench-2"]
 
 
-class Clock:
-    """The system clock of gatewayd and what the kernel says of it (clock_shim.c)."""
-
-    def __init__(self, path):
-        with open(path, "wb") as f:
-            f.write(bytes(16))
-        with open(path, "r+b") as f:
-            self.map = mmap.mmap(f.fileno(), 16)
-        self.path = path
-
-    def set(self, ahead_s, synchronised):
-        self.map[:] = struct.pack("<qq", int(ahead_s * 10**9), synchronised)
-
-    def command(self):
-        return ["/usr/bin/env", "LD_PRELOAD=" + program("clock_shim.so"), "GW_TEST_CLOCK=" + self.path]
-
-
 def world():
     w = World(("--bench", "2", "--registers", "4"), lambda w: {"field": bench_source(w, 2, 4, "100ms")})
-    w.clock = Clock(w.path("clock"))
-    w.before = w.clock.command()
+    w.clock = shims.Clock(w.path("clock"))
+    w.before = shims.command(w.clock)
     return w
 
 

@@ -1,187 +1,81 @@
 #!/usr/bin/python3
 """campaign.py - random faults under load, and then the books are closed.
 
-    tests/soak/campaign.py [--seconds N] [--keep] SEED...
+    tests/soak/campaign.py [--seconds N | --kills N] [--jobs N] [--keep] SEED...
 
 Each seed is a run of its own: a plant with 10 to 50 devices, a broker behind a gate, a
 recorder, a gatewayd, and N seconds of faults that the seed chooses: kill -9 of the daemon
-and of plugins, a power cut, a daemon that is held, the broker killed, the link shut with and without
-FIN.  Then everything is healed, the devices fall silent, and the books have to close:
-each number from first_seq on came once with one content or lies in one loss range, the
-values are what the plant answered, `data` never goes back, and no `progress` ever told
-more than had come by then.  A fault in the books names the seed.
+and of plugins, a power cut, a daemon that is held, the broker killed, the link shut, frozen, or
+cut by a packet filter, the disk filled by somebody else, slow, or failing, the clock set.  With
+--kills there is one fault: kill -9 of the daemon, N times, at any moment of its life.  Then
+everything is healed, the devices fall silent, and the books have to close: each number from
+first_seq on came once with one content or lies in one loss range, the values are what the plant
+answered, `data` never goes back, and no `progress` ever told more than had come by then.  A fault
+in the books names the seed.
+
+Where it is allowed a run has a network and mounts of its own (network.py): the filter and the
+full disk need them.  The line of each run says which kinds of fault were used.
 """
 
 import argparse
-import json
+import concurrent.futures
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
-from harness import (World, bench_source, bench_wrong, bury_orphans, children_of,  # noqa: E402
-                     command_of, wait_until)
+import network  # noqa: E402
+import shims  # noqa: E402
+from books import SHOWN, Library  # noqa: E402
+from harness import World, bench_source, bury_orphans, children_of, command_of, wait_until  # noqa: E402
 
 REGISTERS = 12
 HEAL_S, CLOSE_S = 90, 120
-SHOWN = 5  # faults of one kind that a report names
-
-
-# ---- the books ----
-
-class Books:
-    """What the recorder knows of one device, in the order in which it came."""
-
-    def __init__(self, name):
-        self.name, self.readings, self.losses = name, {}, {}
-        self.first_seq = self.progress = None
-        self.data = self.closed = 0
-        self.copies, self.wrong = 0, []
-
-    def take(self, kind, document):
-        getattr(self, "_" + kind)(document)
-
-    def _directory(self, d):
-        self._same("first_seq", self.first_seq, d["first_seq"])
-        self.first_seq = d["first_seq"]
-
-    def _data(self, r):
-        if r["seq"] < self.data:
-            self.wrong.append("data %d came after %d" % (r["seq"], self.data))
-        self.data = r["seq"]
-        self._reading(r)
-
-    def _replay(self, readings):
-        seqs = [r["seq"] for r in readings]
-        if seqs != sorted(set(seqs)):
-            self.wrong.append("a replay is out of order: %s" % seqs)
-        for r in readings:
-            self._reading({k: v for k, v in r.items() if k != "replay"})
-
-    def _reading(self, r):
-        self.copies += r["seq"] in self.readings
-        self._same("reading %d" % r["seq"], self.readings.setdefault(r["seq"], r), r)
-
-    def _window(self, d):
-        self._loss(dict(d, cause="thinned", exact=False))
-
-    def _loss(self, d):
-        self._same("loss from %d" % d["from"], self.losses.setdefault(d["from"], d), d)
-
-    def _progress(self, d):
-        self.progress = d
-        if d["complete_to"] > d["last"]:
-            self.wrong.append("progress beyond the last: %s" % d)
-        missing = self.missing(max(self.closed + 1, d["first_seq"]), d["complete_to"])
-        if missing:
-            self.wrong.append("progress closed %s, which had not come" % spans(missing))
-        self.closed = max(self.closed, d["complete_to"])
-
-    def _same(self, what, old, new):
-        if old is not None and old != new:
-            self.wrong.append("%s: two contents: %s and %s" % (what, old, new))
-
-    def missing(self, first, last):
-        """Numbers of the range that neither came nor were lost.  A loss may be of a million
-        numbers: it is stepped over whole."""
-        missing, at = [], first
-        for d in sorted(self.losses.values(), key=lambda d: d["from"]) + [{"from": last + 1, "to": last}]:
-            missing += [n for n in range(at, min(d["from"], last + 1)) if n not in self.readings]
-            at = max(at, d["to"] + 1)
-        return missing
-
-    def is_closed(self):
-        """Up to the reading without values that says that the device is offline."""
-        p = self.progress
-        return p and p["complete_to"] == p["last"] and \
-            self.readings.get(p["last"], {}).get("values") == {}
-
-    def faults(self):
-        """All that is wrong with the closed books, one line each."""
-        return self.wrong + self._holes() + self._twice() + self._values()
-
-    def _holes(self):
-        last = max([*self.readings, *(d["to"] for d in self.losses.values()),
-                    self.progress["last"] if self.progress else 0], default=0)
-        if not self.first_seq:
-            return ["its directory did not come"]
-        missing = self.missing(self.first_seq, last)
-        return ["neither came nor was lost: %s" % spans(missing)] if missing else []
-
-    def _twice(self):
-        """After a power cut the gateway cannot know what came: such a range is not exact."""
-        found, end = [], 0
-        for d in sorted(self.losses.values(), key=lambda d: d["from"]):
-            if d["from"] <= end:
-                found.append("loss ranges overlap at %d" % d["from"])
-            came = sorted(n for n in self.readings if d["from"] <= n <= d["to"])
-            if came and d["exact"]:
-                found.append("declared lost (%s) and received: %s" % (d["cause"], spans(came)))
-            end = max(end, d["to"])
-        return found
-
-    def _values(self):
-        found, before = [], -1
-        for seq in sorted(self.readings):
-            values = self.readings[seq]["values"]
-            if bench_wrong(values):
-                found.append("reading %d: wrong values: %s" % (seq, bench_wrong(values)))
-            if values.get("poll", before + 1) <= before:
-                found.append("reading %d: poll %d after %d" % (seq, values["poll"], before))
-            before = values.get("poll", before)
-        return found
-
-
-def spans(numbers):
-    """[1, 2, 3, 7] as "1-3 7"."""
-    text, start = [], None
-    for i, n in enumerate(numbers):
-        start = n if start is None else start
-        if i + 1 == len(numbers) or numbers[i + 1] != n + 1:
-            text.append("%d-%d" % (start, n) if n > start else "%d" % n)
-            start = None
-    return " ".join(text[:SHOWN]) + (" ... (%d numbers)" % len(numbers) if len(text) > SHOWN else "")
-
-
-class Library:
-    """The books of all devices, fed with the recorder's messages as they come."""
-
-    KINDS = ("directory", "data", "replay", "window", "loss", "progress")
-
-    def __init__(self, world, names):
-        self.world, self.read = world, 0
-        self.books = {n: Books(n) for n in names}
-
-    def follow(self):
-        messages = self.world.subscriber.all(since=self.read)
-        self.read += len(messages)
-        for topic, payload, _, _ in messages:
-            words = topic.split("/")
-            if words[-2] in self.books and words[-1] in self.KINDS and payload:
-                self.books[words[-2]].take(words[-1], json.loads(payload))
-        return self.books.values()
 
 
 # ---- the faults ----
 
-class Campaign:
-    """One run.  `link` is open, frozen or shut; the broker is only down while it is not open."""
+DISK_MIB, BUFFER = 22, "16MiB"  # of a run whose buffer lies on a small disk of its own
+STEPS_S = (3600, -3600, 10 * 365 * 86400, -10 * 365 * 86400, 0)
 
-    def __init__(self, seed, seconds):
-        self.seed, self.seconds, self.chance = seed, seconds, random.Random(seed)
+
+class Campaign:
+    """One run.  `link` is open, frozen, shut or filtered; the broker is only down while it is not open."""
+
+    def __init__(self, seed, seconds, kills=0, own=False):
+        """`own`: this process has a network and mounts of its own."""
+        self.seed, self.seconds, self.kills, self.own = seed, seconds, kills, own
+        self.chance = random.Random(seed)
         self.devices = self.chance.randint(10, 50)
         self.interval_ms = self.chance.choice((100, 150, 200))
         self.names = ["bench-%d" % i for i in range(1, self.devices + 1)]
-        self.link, self.broker_up, self.log = "open", True, []
+        self.link, self.broker_up, self.log, self.used = "open", True, [], {}
+        self.disk_ills = self.small_disk = False
+        self.restarts = 0  # it ended by itself because of its disk, and was started again
         self.begun = time.monotonic()
         self.world = World(("--bench", str(self.devices), "--registers", str(REGISTERS)),
                            lambda w: {"field": bench_source(w, self.devices, REGISTERS,
                                                             "%dms" % self.interval_ms)})
         self.world.config["buffer"]["sync"] = self.chance.choice(("0s", "200ms", "1s"))
         self.world.config["buffer"]["history"] = self.chance.choice(("0s", "1h"))
+        self.world.config["buffer"]["when_full"] = self.chance.choice(("drop-oldest", "thin"))
         self.library = Library(self.world, self.names)
+        self.clock, self.disk = shims.Clock(self.world.path("clock")), shims.Disk(self.world.path("disk-ills"))
+        self.clock.set(0, True)
+        self.world.before = shims.command(self.clock, self.disk)
+        if self.chance.random() < 0.5 and own:
+            self.have_small_disk()
+
+    def have_small_disk(self):
+        folder = self.world.path("disk")
+        os.mkdir(folder)
+        network.mount_small(folder, "size=%dm" % DISK_MIB)
+        self.world.last.append(lambda: network.unmount(folder))
+        self.world.config["buffer"].update(path=folder + "/buffer.db", max_size=BUFFER)
+        self.small_disk, self.filler = True, folder + "/filler"
 
     def note(self, what):
         self.log.append("%6.2f %s" % (time.monotonic() - self.begun, what))
@@ -198,7 +92,8 @@ class Campaign:
     def cut_power(self):
         """What a power cut leaves when all was synced: the files, and not what was in memory."""
         self.world.daemon.end(signal.SIGKILL)
-        os.unlink(self.world.path("ring"))
+        if os.path.exists(self.world.path("ring")):
+            os.unlink(self.world.path("ring"))
         self.world.start(wait=False)
 
     def kill_source(self):
@@ -212,18 +107,69 @@ class Campaign:
         time.sleep(self.chance.uniform(0.1, 1.5))
         self.world.daemon.send(signal.SIGCONT)
 
+    def step_clock(self):
+        self.clock.set(self.chance.choice(STEPS_S), self.chance.random() < 0.7)
+
+    # ---- the disk ----
+
+    def slow_disk(self):
+        self.disk.order(sync_ms=self.chance.choice((100, 1000, 4000)))
+        self.disk_ills = True
+
+    def failing_disk(self):
+        self.disk.fail()
+        self.disk_ills = True
+
+    def fill_disk(self):
+        """By somebody else, to the last byte."""
+        with open(self.filler, "wb", 0) as f:
+            try:
+                while f.write(bytes(65536)):
+                    pass
+            except OSError:
+                pass
+        self.disk_ills = True
+
+    def stay_alive(self):
+        """Without a disk it cannot start, says so and ends; systemd starts it again and again."""
+        daemon = self.world.daemon
+        if daemon.running():
+            return
+        if not self.disk_ills or daemon.process.returncode != 3:
+            raise AssertionError("gatewayd ended by itself: %d" % daemon.process.returncode)
+        self.restarts += 1
+        self.world.start(wait=False)
+
+    def heal_disk(self):
+        self.stay_alive()
+        self.disk.order()
+        if self.small_disk and os.path.exists(self.filler):
+            os.unlink(self.filler)
+        self.disk_ills = False
+
+    # ---- the link ----
+
     def freeze(self):
         self.world.gate.freeze()
         self.link = "frozen"
 
+    def filter_packets(self):
+        """They vanish both ways, without a FIN."""
+        network.drop(self.world.gate.port)
+        self.link = "filtered"
+
     def shut(self):
         self.world.gate.shut()
         self.world.gate.thaw()
+        if self.own:
+            network.clear()
         self.link = "shut"
 
     def open_link(self):
         if self.link == "shut":
             self.world.gate.open()
+        if self.own:
+            network.clear()
         self.world.gate.thaw()
         self.link = "open"
 
@@ -247,23 +193,39 @@ class Campaign:
 
     def possible(self):
         """Name and weight of what may happen now."""
-        faults = {"kill_daemon": 4, "cut_power": 1, "kill_source": 1, "kill_sink": 1, "hold_daemon": 2}
+        faults = {"kill_daemon": 4, "cut_power": 1, "kill_source": 1, "kill_sink": 1, "hold_daemon": 2,
+                  "step_clock": 1}
+        if self.disk_ills:
+            faults["heal_disk"] = 6
+        else:
+            faults.update(slow_disk=1, failing_disk=1, fill_disk=3 if self.small_disk else 0)
         if self.link == "open":
-            faults.update(freeze=3, shut=3, kill_broker=2)
+            faults.update(freeze=3, shut=3, kill_broker=2, filter_packets=3 if self.own else 0)
         elif not self.broker_up:
             faults.update(start_broker=8)
         else:
-            faults.update(open_link=10, shut=2 if self.link == "frozen" else 0)
+            faults.update(open_link=10, shut=0 if self.link == "shut" else 2)
         return faults
+
+    def do(self, fault):
+        self.note(fault)
+        self.used[fault] = self.used.get(fault, 0) + 1
+        getattr(self, fault)()
 
     def rage(self):
         end = time.monotonic() + self.seconds
         while time.monotonic() < end:
+            self.stay_alive()
             faults = self.possible()
-            fault = self.chance.choices(list(faults), list(faults.values()))[0]
-            self.note(fault)
-            getattr(self, fault)()
+            self.do(self.chance.choices(list(faults), list(faults.values()))[0])
             time.sleep(min(self.chance.expovariate(1.0), 6))
+            self.library.follow()
+
+    def kill_again_and_again(self):
+        """From a start that has hardly begun to a daemon under load."""
+        for _ in range(self.kills):
+            time.sleep(self.chance.choice((self.chance.uniform(0, 0.3), self.chance.uniform(0.3, 1.5))))
+            self.do("kill_daemon")
             self.library.follow()
 
     # ---- and the end of them ----
@@ -272,15 +234,21 @@ class Campaign:
         if not self.broker_up:
             self.start_broker()
         self.open_link()
+        self.heal_disk()
         self.note("healed")
-        wait_until(self._answers, 20, "the daemon answers")
+        wait_until(self._answers_again, 20, "the daemon answers")
         for kind in ("sources", "sinks"):
             for one in self.world.ctl(kind):
                 if one["state"] in ("backoff", "failed"):
                     self.world.ctl("restart", one["name"])
         wait_until(self._all_online, HEAL_S, "all are online again", every=0.3)
 
-    def _answers(self):
+    def _answers_again(self):
+        """Its last start may have begun while the disk was ill."""
+        if not self.world.daemon.running():
+            self.disk_ills = True
+            self.stay_alive()
+        self.disk_ills = False
         return self.world.ctl("version", check=False)[0] == 0
 
     def _all_online(self):
@@ -303,7 +271,7 @@ class Campaign:
             w.start()
             wait_until(lambda: all(len(b.readings) > 3 for b in self.library.follow()), 60, "readings")
             try:
-                self.rage()
+                (self.kill_again_and_again if self.kills else self.rage)()
                 self.heal()
                 self.silence()
             except AssertionError as e:
@@ -317,32 +285,61 @@ class Campaign:
         return ["%s: %s" % (b.name, f) for b in self.library.follow() for f in b.faults()[:SHOWN]]
 
     def summary(self):
-        books = self.library.books.values()
-        return "seed %d: %d devices each %d ms, sync %s, history %s, %d faults: %d readings, %d copies, %d lost" % (
-            self.seed, self.devices, self.interval_ms, self.world.config["buffer"]["sync"],
-            self.world.config["buffer"]["history"], len(self.log), sum(len(b.readings) for b in books),
-            sum(b.copies for b in books), sum(d["count"] for b in books for d in b.losses.values()))
+        books, buffer = self.library.books.values(), self.world.config["buffer"]
+        losses = [d for b in books for d in b.losses.values()]
+        return ("seed %d: %d devices each %d ms, sync %s, history %s, when_full %s, %s: %d readings, %d copies, "
+                "%d in windows, %d lost in %d ranges; faults: %s") % (
+            self.seed, self.devices, self.interval_ms, buffer["sync"], buffer["history"], buffer["when_full"],
+            "a disk of %d MiB" % DISK_MIB if self.small_disk else "a large disk",
+            sum(len(b.readings) for b in books), sum(b.copies for b in books),
+            sum(d["count"] for d in losses if d["cause"] == "thinned"),
+            sum(d["count"] for d in losses if d["cause"] != "thinned"),
+            sum(d["cause"] != "thinned" for d in losses),
+            ", ".join("%s %d" % kind for kind in sorted(self.used.items())) or "none")
+
+
+# ---- one run, and many at once ----
+
+def run_one(seed, args):
+    """In this process; 0 when the books close."""
+    wrong = network.enter()
+    if args.keep:
+        os.environ["KEEP"] = "1"
+    c = Campaign(seed, args.seconds, args.kills, own=not wrong)
+    faults = c.run()
+    print(c.summary() + ("; %s" % wrong if wrong else "") +
+          (": the books DO NOT close" if faults else ": the books close"))
+    if faults:
+        print("\n".join(["  " + f for f in faults[:60]] + ["  faults were:"] + ["  " + x for x in c.log] +
+                        ["  in " + c.world.folder]))
+    return bool(faults)
+
+
+def run_beside(seed, argv):
+    """In a process of its own, so that several have each their own namespaces.  True when it is good."""
+    r = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", os.path.abspath(__file__), *argv,
+                        "--one", str(seed)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    good = r.returncode == 0
+    print(r.stdout.rstrip() or "seed %d: died without a word" % seed, flush=True)
+    return good
 
 
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--seconds", type=float, default=60)
+    p.add_argument("--kills", type=int, default=0, help="so many kill -9 of the daemon and no other fault")
+    p.add_argument("--jobs", type=int, default=1, help="so many seeds at once")
     p.add_argument("--keep", action="store_true", help="keep the folder of each run")
+    p.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("seeds", nargs="+", type=int)
     args = p.parse_args()
-    bad = 0
-    if args.keep:
-        os.environ["KEEP"] = "1"
-    for seed in args.seeds:
-        c = Campaign(seed, args.seconds)
-        faults = c.run()
-        bad += bool(faults)
-        print(c.summary() + (": the books DO NOT close" if faults else ": the books close"), flush=True)
-        if faults:
-            print("\n".join(["  " + f for f in faults[:60]] + ["  faults were:"] + ["  " + x for x in c.log]),
-                  "\n  in " + c.world.folder, flush=True)
-    print("%d passed, %d failed" % (len(args.seeds) - bad, bad))
-    return bad != 0
+    if args.one:
+        return run_one(args.seeds[0], args)
+    argv = ["--seconds", str(args.seconds), "--kills", str(args.kills)] + ["--keep"] * args.keep
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        passed = sum(pool.map(lambda seed: run_beside(seed, argv), args.seeds))
+    print("%d passed, %d failed" % (passed, len(args.seeds) - passed))
+    return passed != len(args.seeds)
 
 
 if __name__ == "__main__":
