@@ -198,7 +198,7 @@ static void back_off(struct gw_child *c)
 	gw_child_link_close(c);
 	c->status.restarts++;
 	arm(c, gw_backoff_us(c->failures, random32()));
-	gw_log(GW_WARNING, "%s '%s': %s; it will be started again", c->o.instance->sink ? "sink" : "source",
+	gw_log(GW_WARNING, "%s '%s': %s; it will be started again", gw_child_kind(c),
 	       c->o.instance->name, reason);
 	c->o.ops->down(c->o.arg, reason);
 }
@@ -233,7 +233,8 @@ static void act(struct gw_child *c, enum gw_life_act a)
 		m.type = GW_MSG_START;
 		m.start.epoch_us = c->epoch_us;
 		gw_child_send(c, &m);
-		c->o.ops->running(c->o.arg);
+		if (c->o.ops->running)
+			c->o.ops->running(c->o.arg);
 		return;
 	case GW_ACT_STOP:
 		gw_child_send(c, &m);
@@ -254,7 +255,8 @@ static void act(struct gw_child *c, enum gw_life_act a)
 	case GW_ACT_FORGET:
 		gw_timer_off(c->timer);
 		gw_child_link_close(c);
-		c->o.ops->stopped(c->o.arg);
+		if (c->o.ops->stopped)
+			c->o.ops->stopped(c->o.arg);
 		return;
 	}
 }
@@ -300,8 +302,10 @@ static void on_timer(void *arg)
 
 void gw_child_is_ready(struct gw_child *c, unsigned problems)
 {
+	bool same = c->o.ops->ready ? c->o.ops->ready(c->o.arg, problems) : problems == 0;
+
 	c->ready = true;
-	if (!c->o.ops->ready(c->o.arg, problems))
+	if (!same)
 		gw_child_fault(c, "declares something else than before: reload the configuration");
 	else if (c->go)
 		step(c, GW_EV_READY);

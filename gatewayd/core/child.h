@@ -20,17 +20,24 @@ struct gw_child;
 
 struct gw_child_ops {
 	/*
-	 * The plugin has described its keys.  Return true to go on (the instance's stream is
-	 * sent), false to leave it at that (a problem was found).
+	 * Until READY.  Any may be NULL: then it is the program of before with the configuration of
+	 * before, started again.  Its keys were checked, problems are logged and end it, and what it
+	 * declares is refused.
 	 */
+	/* The plugin has described its keys.  Return true to go on (the instance's stream is
+	 * sent), false to leave it at that (a problem was found). */
 	bool (*described)(void *arg, const struct gw_described *keys);
-	/* PROBLEM, DEVICE, POINT before ready(), all others after it.  -1 with *err: the plugin
-	 * lied and is dropped. */
-	int (*message)(void *arg, const struct gw_message *m, struct gw_err *err);
+	void (*problem)(void *arg, const struct gw_msg_problem *p); /* also a warning */
+	/* DEVICE, POINT.  -1 with *err: the plugin lied and is dropped. */
+	int (*declares)(void *arg, const struct gw_message *m, struct gw_err *err);
 	bool (*ready)(void *arg, unsigned problems); /* false: it is not what it was; dropped */
-	void (*starting)(void *arg); /* START is about to be sent; NULL: nothing to say before */
+
+	/* From START on; starting, running, drained and stopped may be NULL. */
+	void (*starting)(void *arg); /* START is about to be sent */
 	void (*running)(void *arg);  /* START was sent */
-	void (*drained)(void *arg);  /* the link has room again after gw_child_send_data() gave 0 */
+	int (*message)(void *arg, const struct gw_message *m, struct gw_err *err); /* -1: as above */
+	void (*drained)(void *arg);  /* the link has room again after gw_child_sendv() gave 0 */
+
 	/* It is no longer running: `reason` in words; it will be started again unless it was told to stop. */
 	void (*down)(void *arg, const char *reason);
 	void (*stopped)(void *arg);  /* state DOWN reached: nothing is left of it */

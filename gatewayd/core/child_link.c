@@ -131,7 +131,7 @@ static void on_room(struct gw_child *c)
 		return;
 	c->full = false;
 	gw_fd_interest(c->link_watch, GW_READ);
-	if (c->status.life == GW_LIFE_RUNNING)
+	if (c->status.life == GW_LIFE_RUNNING && c->o.ops->drained)
 		c->o.ops->drained(c->o.arg);
 }
 
@@ -166,7 +166,7 @@ static int on_hello(struct gw_child *c, const struct gw_msg_hello *h, struct gw_
 	if ((h->role != 0) != c->o.instance->sink)
 		return gw_err_set(err, GW_EPROTO, "plugin '%s' is a %s, it is configured as a %s",
 				  c->o.instance->plugin, h->role ? "sink" : "source",
-				  c->o.instance->sink ? "sink" : "source");
+				  gw_child_kind(c));
 	c->greeted = true;
 	c->described = gw_described_new();
 	m.welcome.version = GW_LINK_VERSION;
@@ -179,7 +179,7 @@ static int on_hello(struct gw_child *c, const struct gw_msg_hello *h, struct gw_
 
 static void on_described(struct gw_child *c)
 {
-	bool go_on = c->o.ops->described(c->o.arg, c->described);
+	bool go_on = !c->o.ops->described || c->o.ops->described(c->o.arg, c->described);
 
 	gw_described_free(c->described);
 	c->described = NULL;
@@ -187,6 +187,27 @@ static void on_described(struct gw_child *c)
 		return;
 	c->stream_at = 0;
 	wait_for_room(c);
+}
+
+static void on_problem(struct gw_child *c, const struct gw_msg_problem *p)
+{
+	if (c->o.ops->problem)
+		c->o.ops->problem(c->o.arg, p);
+	else if (!p->warning) /* those were said when the configuration was read */
+		gw_log(GW_ERROR, "%s '%s' now finds a problem: %.*s: %.*s", gw_child_kind(c), c->o.instance->name,
+		       (int)p->path.n, p->path.s, (int)p->text.n, p->text.s);
+}
+
+static int on_declared(struct gw_child *c, const struct gw_message *m, struct gw_err *err)
+{
+	if (c->o.ops->declares)
+		return c->o.ops->declares(c->o.arg, m, err);
+	return gw_err_set(err, GW_EPROTO, "a %s does not say '%s'", gw_child_kind(c), gw_message_name(m->type));
+}
+
+static bool is_declaration(enum gw_message_type type)
+{
+	return type == GW_MSG_PROBLEM || type == GW_MSG_DEVICE || type == GW_MSG_POINT;
 }
 
 static int early(struct gw_child *c, const struct gw_message *m, struct gw_err *err)
@@ -205,9 +226,12 @@ static int early(struct gw_child *c, const struct gw_message *m, struct gw_err *
 		gw_child_is_ready(c, m->ready.problems);
 		return 0;
 	}
-	if (m->type == GW_MSG_PROBLEM || m->type == GW_MSG_DEVICE || m->type == GW_MSG_POINT)
-		return c->o.ops->message(c->o.arg, m, err);
-	return gw_err_set(err, GW_EPROTO, "said '%s' before it was ready", gw_message_name(m->type));
+	if (!is_declaration(m->type))
+		return gw_err_set(err, GW_EPROTO, "said '%s' before it was ready", gw_message_name(m->type));
+	if (m->type != GW_MSG_PROBLEM)
+		return on_declared(c, m, err);
+	on_problem(c, &m->problem);
+	return 0;
 }
 
 static int handle(struct gw_child *c, const void *packet, size_t size, struct gw_err *err)
@@ -222,6 +246,10 @@ static int handle(struct gw_child *c, const void *packet, size_t size, struct gw
 	}
 	if (!c->ready)
 		return early(c, &m, err);
+	if (c->status.life == GW_LIFE_STARTING)
+		return gw_err_set(err, GW_EPROTO, "said '%s' before it was started", gw_message_name(m.type));
+	if (is_declaration(m.type))
+		return gw_err_set(err, GW_EPROTO, "said '%s' after it was started", gw_message_name(m.type));
 	return c->o.ops->message(c->o.arg, &m, err);
 }
 

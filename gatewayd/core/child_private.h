@@ -32,6 +32,11 @@ struct gw_child {
 	struct gw_log_limit limit;
 };
 
+static inline const char *gw_child_kind(const struct gw_child *c)
+{
+	return c->o.instance->sink ? "sink" : "source";
+}
+
 void gw_child_link_open(struct gw_child *c, int link, int log);
 void gw_child_link_close(struct gw_child *c);
 void gw_child_link_drain(struct gw_child *c); /* read what it left behind */

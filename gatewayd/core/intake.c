@@ -170,15 +170,10 @@ static int on_counters(struct gw_source *s, const struct gw_msg_counters *c, str
 
 /* ---- its process ---- */
 
-static bool on_described(void *arg, const struct gw_described *keys)
+static int redeclare(void *arg, const struct gw_message *m, struct gw_err *err)
 {
-	(void)arg; /* the same program checked them before; its configuration is the same stream */
-	(void)keys;
-	return true;
-}
+	struct gw_source *s = arg;
 
-static int redeclare(struct gw_source *s, const struct gw_message *m, struct gw_err *err)
-{
 	if (!s->redeclared_arena) {
 		s->redeclared_arena = gw_arena_new();
 		s->redeclared = (struct gw_candidate){ 0 };
@@ -189,12 +184,7 @@ static int redeclare(struct gw_source *s, const struct gw_message *m, struct gw_
 static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
 {
 	struct gw_source *s = arg;
-	bool starting = gw_child_status(s->child)->life == GW_LIFE_STARTING;
-	bool declares = m->type == GW_MSG_DEVICE || m->type == GW_MSG_POINT || m->type == GW_MSG_PROBLEM;
 
-	if (starting != declares)
-		return gw_err_set(err, GW_EPROTO, "said '%s' %s it was started", gw_message_name(m->type),
-				  declares ? "after" : "before");
 	switch ((unsigned)m->type) {
 	case GW_MSG_READING:
 		return on_reading(s, m->reading.block, err);
@@ -208,15 +198,6 @@ static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
 		return 0;
 	case GW_MSG_STATE_PUT:
 		gw_state_keep(s->daemon, &s->instance, &m->state_put);
-		return 0;
-	case GW_MSG_DEVICE:
-	case GW_MSG_POINT:
-		return redeclare(s, m, err);
-	case GW_MSG_PROBLEM:
-		if (m->problem.warning) /* said when the configuration was read */
-			return 0;
-		gw_log(GW_ERROR, "source '%s' now finds a problem: %.*s: %.*s", s->instance.name,
-		       (int)m->problem.path.n, m->problem.path.s, (int)m->problem.text.n, m->problem.text.s);
 		return 0;
 	default:
 		return gw_err_set(err, GW_EPROTO, "a source does not say '%s'", gw_message_name(m->type));
@@ -286,11 +267,6 @@ static void on_down(void *arg, const char *reason)
 	devices_unknown(s);
 }
 
-static void on_drained(void *arg)
-{
-	(void)arg;
-}
-
 static void on_stopped(void *arg)
 {
 	struct gw_source *s = arg;
@@ -299,8 +275,8 @@ static void on_stopped(void *arg)
 }
 
 const struct gw_child_ops gw_source_ops = {
-	.described = on_described, .message = on_message, .ready = on_ready, .starting = on_starting,
-	.running = on_running, .drained = on_drained, .down = on_down, .stopped = on_stopped,
+	.declares = redeclare, .ready = on_ready, .starting = on_starting, .running = on_running,
+	.message = on_message, .down = on_down, .stopped = on_stopped,
 };
 
 struct gw_device *gw_device_named(const struct gw_daemon *d, const char *name)

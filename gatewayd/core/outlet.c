@@ -436,11 +436,7 @@ static int on_state(struct gw_sink *s, const struct gw_msg_sink_state *m, struct
 static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
 {
 	struct gw_sink *s = arg;
-	bool starting = gw_child_status(s->child)->life == GW_LIFE_STARTING;
 
-	if (starting != (m->type == GW_MSG_PROBLEM))
-		return gw_err_set(err, GW_EPROTO, "said '%s' %s it was started", gw_message_name(m->type),
-				  starting ? "before" : "after");
 	switch ((unsigned)m->type) {
 	case GW_MSG_ACKS:
 		return on_acks(s, m->acks.block, err);
@@ -452,31 +448,12 @@ static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
 		return 0;
 	case GW_MSG_SINK_STATE:
 		return on_state(s, &m->sink_state, err);
-	case GW_MSG_PROBLEM:
-		if (m->problem.warning) /* said when the configuration was read */
-			return 0;
-		gw_log(GW_ERROR, "sink '%s' now finds a problem: %.*s: %.*s", s->instance.name,
-		       (int)m->problem.path.n, m->problem.path.s, (int)m->problem.text.n, m->problem.text.s);
-		return 0;
 	default:
 		return gw_err_set(err, GW_EPROTO, "a sink does not say '%s'", gw_message_name(m->type));
 	}
 }
 
 /* ---- its process ---- */
-
-static bool on_described(void *arg, const struct gw_described *keys)
-{
-	(void)arg;
-	(void)keys;
-	return true;
-}
-
-static bool on_ready(void *arg, unsigned problems)
-{
-	(void)arg;
-	return problems == 0;
-}
 
 static void on_starting(void *arg)
 {
@@ -520,6 +497,6 @@ static void on_stopped(void *arg)
 }
 
 const struct gw_child_ops gw_sink_ops = {
-	.described = on_described, .message = on_message, .ready = on_ready, .starting = on_starting,
-	.running = on_running, .drained = on_drained, .down = on_down, .stopped = on_stopped,
+	.starting = on_starting, .running = on_running, .message = on_message, .drained = on_drained,
+	.down = on_down, .stopped = on_stopped,
 };

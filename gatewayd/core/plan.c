@@ -153,17 +153,20 @@ static bool on_described(void *arg, const struct gw_described *keys)
 	return false;
 }
 
-static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
+static void on_problem(void *arg, const struct gw_msg_problem *p)
 {
 	struct gw_candidate *c = arg;
 
-	if (m->type == GW_MSG_PROBLEM) {
-		gw_settings_problem(c->plan->settings, c->instance, &m->problem);
-		return 0;
-	}
-	if (!c->instance->sink && (m->type == GW_MSG_DEVICE || m->type == GW_MSG_POINT))
-		return gw_declare(c->plan->settings->arena, c, m, err);
-	return gw_err_set(err, GW_EPROTO, "said '%s' before it was started", gw_message_name(m->type));
+	gw_settings_problem(c->plan->settings, c->instance, p);
+}
+
+static int on_declares(void *arg, const struct gw_message *m, struct gw_err *err)
+{
+	struct gw_candidate *c = arg;
+
+	if (c->instance->sink)
+		return gw_err_set(err, GW_EPROTO, "a sink does not say '%s'", gw_message_name(m->type));
+	return gw_declare(c->plan->settings->arena, c, m, err);
 }
 
 static bool on_ready(void *arg, unsigned problems)
@@ -192,14 +195,10 @@ static void on_down(void *arg, const char *reason)
 	answered(c);
 }
 
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
+/* It goes on under other ops, those of its source or sink. */
 static const struct gw_child_ops ops = {
-	.described = on_described, .message = on_message, .ready = on_ready, .running = nothing,
-	.drained = nothing, .down = on_down, .stopped = nothing,
+	.described = on_described, .problem = on_problem, .declares = on_declares, .ready = on_ready,
+	.down = on_down,
 };
 
 /* ---- */

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,11 +36,35 @@ static void hello(unsigned version, unsigned role)
 	tell(&m);
 }
 
-static void ready(void)
+static void described(void)
 {
 	hello(GW_LINK_VERSION, 0);
 	tell(&(struct gw_message){ .type = GW_MSG_DESCRIBED });
+}
+
+static void ready(void)
+{
 	tell(&(struct gw_message){ .type = GW_MSG_READY });
+}
+
+static void declare(void)
+{
+	struct gw_message m = { .type = GW_MSG_DEVICE };
+
+	m.device.name = gw_str("d");
+	tell(&m);
+}
+
+static void wait_for_start(void)
+{
+	static uint16_t packet[GW_MESSAGE_MAX / 2];
+
+	struct pollfd link = { 3, POLLIN, 0 };
+
+	while (poll(&link, 1, -1) == 1 && recv(3, packet, sizeof(packet), 0) > 0)
+		if (packet[0] == GW_MSG_START)
+			return;
+	_exit(9);
 }
 
 /* "fds=0123 group=1 nnp=1" as the text of its first reading's stand-in: a PROBLEM. */
@@ -72,11 +97,18 @@ static int act_as(const char *name)
 		hello(GW_LINK_VERSION, 1);
 	else if (strcmp(name, "garbage") == 0)
 		send(3, junk, sizeof(junk), 0);
-	else if (strcmp(name, "report") == 0) {
+	else {
+		described();
+		if (strcmp(name, "report") == 0)
+			report();
+		if (strcmp(name, "declares") == 0)
+			declare();
 		ready();
-		report();
-	} else {
-		ready();
+		if (strcmp(name, "counts") == 0)
+			tell(&(struct gw_message){ .type = GW_MSG_COUNTERS });
+		wait_for_start();
+		if (strcmp(name, "late") == 0)
+			declare();
 	}
 	for (int i = 0; i < 25600 && strcmp(name, "flood") == 0; i++) /* 100 MiB; some of it in lines */
 		if (junk[7] = i < 12800 ? 'x' : '\n', write(2, junk, sizeof(junk)) < 0)
@@ -93,6 +125,7 @@ static struct gw_instance instance;
 static struct gw_child *child;
 static char last[200], reason[200];
 static int downs, runs, stops;
+static bool go = true; /* it is started once it is ready */
 
 static bool on_described(void *arg, const struct gw_described *keys)
 {
@@ -100,29 +133,22 @@ static bool on_described(void *arg, const struct gw_described *keys)
 	return true;
 }
 
-static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
-{
-	(void)arg, (void)err;
-	if (m->type == GW_MSG_PROBLEM)
-		snprintf(last, sizeof(last), "%.*s", (int)m->problem.text.n, m->problem.text.s);
-	return 0;
-}
-
-static bool on_ready(void *arg, unsigned problems)
+static void on_problem(void *arg, const struct gw_msg_problem *p)
 {
 	(void)arg;
-	return problems == 0;
+	snprintf(last, sizeof(last), "%.*s", (int)p->text.n, p->text.s);
+}
+
+static int on_message(void *arg, const struct gw_message *m, struct gw_err *err)
+{
+	(void)arg, (void)m, (void)err;
+	return 0;
 }
 
 static void on_running(void *arg)
 {
 	(void)arg;
 	runs++;
-}
-
-static void on_drained(void *arg)
-{
-	(void)arg;
 }
 
 static void on_down(void *arg, const char *why)
@@ -139,8 +165,8 @@ static void on_stopped(void *arg)
 }
 
 static const struct gw_child_ops ops = {
-	.described = on_described, .message = on_message, .ready = on_ready, .running = on_running,
-	.drained = on_drained, .down = on_down, .stopped = on_stopped,
+	.described = on_described, .problem = on_problem, .running = on_running, .message = on_message,
+	.down = on_down, .stopped = on_stopped,
 };
 
 static void start(const char *plugin, int64_t hurry)
@@ -155,7 +181,8 @@ static void start(const char *plugin, int64_t hurry)
 	child = gw_child_new(&(struct gw_child_options){ .loop = loop, .receiver = receiver, .instance = &instance,
 							 .gateway = "g", .ops = &ops, .hurry = hurry });
 	gw_child_start(child);
-	gw_child_go(child, 1);
+	if (go)
+		gw_child_go(child, 1);
 }
 
 static void finish(void)
@@ -184,6 +211,8 @@ static void a_plugin_that_lies_is_dropped_with_the_reason(void **state)
 		{ "version", "broke the link protocol: speaks link versions 99 to 99, this gatewayd speaks 1" },
 		{ "role", "broke the link protocol: plugin 'role' is a sink, it is configured as a source" },
 		{ "gone", "ended with exit code 7" },
+		{ "declares", "broke the link protocol: a source does not say 'device'" },
+		{ "late", "broke the link protocol: said 'device' after it was started" },
 	};
 
 	(void)state;
@@ -249,6 +278,18 @@ static void a_restart_by_hand_tells_its_owner_and_leaves_no_descriptor(void **st
 	finish();
 }
 
+/* It is checked, and waits: nobody has said START. */
+static void what_comes_before_the_start_is_a_lie(void **state)
+{
+	(void)state;
+	go = false;
+	start("counts", 50);
+	go = true;
+	until(&downs, 1);
+	assert_string_equal(reason, "broke the link protocol: said 'counters' before it was started");
+	finish();
+}
+
 static int reported(void)
 {
 	return *last != '\0';
@@ -295,6 +336,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(one_that_ends_at_once_is_tried_ever_more_rarely),
 		cmocka_unit_test(a_stopped_process_misses_its_heartbeat_and_is_started_again),
 		cmocka_unit_test(a_restart_by_hand_tells_its_owner_and_leaves_no_descriptor),
+		cmocka_unit_test(what_comes_before_the_start_is_a_lie),
 		cmocka_unit_test(a_plugin_inherits_nothing),
 		cmocka_unit_test(a_flood_of_log_is_bounded_and_does_not_stall_the_loop),
 	};
