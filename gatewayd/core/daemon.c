@@ -266,6 +266,7 @@ static int open_all(struct gw_daemon *d, struct gw_err *err)
 		gw_log(GW_ERROR, "the buffer was damaged: it lies in %s now, a new one was begun", aside);
 	gw_timekeeper_begin(d);
 	d->salvaging = d->info.salvaging;
+	d->salvage_exact = !d->info.due_assumed;
 	if (gw_ring_open(&d->ring, &ring, &d->ring_found, &why, err) != 0)
 		return gw_err_ctx(err, "buffer.ring");
 	if (why)
@@ -497,7 +498,7 @@ int gw_daemon_run(const char *file)
 
 	assert(d);
 	d->file = file;
-	d->swept = d->salvage_exact = true;
+	d->swept = true;
 	d->memory = gw_memory_new();
 	d->exit_code = GW_EXIT_OTHER;
 	gw_log_open("gatewayd", GW_INFO);

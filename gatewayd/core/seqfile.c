@@ -45,6 +45,7 @@ struct gw_seqfile {
 };
 
 static const char magic[8] = "GWSEQ1";
+static const char mark_name[] = "\001"; /* no device has it */
 
 /* ---- the set in memory ---- */
 
@@ -106,7 +107,20 @@ void gw_seqfile_set(struct gw_seqfile *s, const char *name, uint64_t bound)
 
 size_t gw_seqfile_size(const struct gw_seqfile *s)
 {
-	return s->n;
+	return s->n - is_at(s, place_of(s, mark_name), mark_name);
+}
+
+uint64_t gw_seqfile_mark(const struct gw_seqfile *s)
+{
+	uint64_t mark = 0;
+
+	gw_seqfile_get(s, mark_name, &mark);
+	return mark;
+}
+
+void gw_seqfile_set_mark(struct gw_seqfile *s, uint64_t mark)
+{
+	gw_seqfile_set(s, mark_name, mark);
 }
 
 /* ---- reading ---- */

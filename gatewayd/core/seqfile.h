@@ -26,6 +26,9 @@ int gw_seqfile_open(struct gw_seqfile **out, const char *path, struct gw_err *er
 void gw_seqfile_close(struct gw_seqfile *s); /* NULL is allowed */
 
 size_t gw_seqfile_size(const struct gw_seqfile *s); /* names */
+/* A number that goes with the set and belongs to no device; 0 until it is set. */
+uint64_t gw_seqfile_mark(const struct gw_seqfile *s);
+void gw_seqfile_set_mark(struct gw_seqfile *s, uint64_t mark); /* in memory, until the next write */
 bool gw_seqfile_get(const struct gw_seqfile *s, const char *name, uint64_t *bound);
 /* In memory, until the next write.  name: 1 to 255 bytes. */
 void gw_seqfile_set(struct gw_seqfile *s, const char *name, uint64_t bound);

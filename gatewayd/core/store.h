@@ -96,6 +96,7 @@ struct gw_store_info {
 	uint32_t boot;       /* number of this boot */
 	bool created;        /* there was no database, or nothing of it could be read */
 	bool salvaging;      /* readings of a damaged one follow: wait for GW_STORE_SALVAGED */
+	bool due_assumed;    /* after a damage all was taken to be due (GW_STORE_SALVAGED, exact) */
 	uint64_t readings, bytes;
 	int64_t oldest_ts_ms; /* 0: none */
 };

@@ -357,7 +357,5 @@ int gw_books_take(struct gw_db *d, sqlite3 *from, bool running)
 		rc = take(d, from, running);
 	if (rc == SQLITE_OK)
 		rc = gw_db_run(d, GW_SQL_META_PUT, "tt", "salvage", d->salvage.aside);
-	if (rc == SQLITE_OK)
-		rc = gw_db_run(d, GW_SQL_META_PUT, "ti", "salvage_exact", (int64_t)d->salvage.due_known);
 	return rc == SQLITE_OK ? gw_db_run(d, GW_SQL_COMMIT, "") : rc;
 }

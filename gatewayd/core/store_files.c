@@ -1,6 +1,5 @@
 /*
- * store_files.c - what lies beside the database: the lock, the reserve, and
- * damaged databases that were put aside.
+ * store_files.c - what lies beside the database: the lock and the reserve.
  */
 #include "core/store_private.h"
 
@@ -69,54 +68,6 @@ int gw_lock_take(const char *path, int *fd, struct gw_err *err)
 		return refuse_second_user(*fd, path, err);
 	write_pid(*fd);
 	return 0;
-}
-
-/* ---- damaged databases ---- */
-
-static const char *const suffix[] = { "-wal", "-shm", "-journal", "" };
-
-/* By any of its files: of a database that was gone there is the WAL alone. */
-static bool is_taken(const char *aside)
-{
-	char name[PATH_SIZE];
-	bool taken = false;
-
-	for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++)
-		taken |= access(gw_path_with(name, sizeof(name), aside, suffix[i]), F_OK) == 0;
-	return taken;
-}
-
-int gw_put_aside(const char *path, char aside[512], struct gw_err *err)
-{
-	bool moved = false;
-	char from[PATH_SIZE], to[PATH_SIZE], stamp[32];
-	time_t now = time(NULL);
-	struct tm utc;
-
-	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
-	snprintf(aside, 512, "%.450s.damaged-%s", path, stamp);
-	for (int n = 2; is_taken(aside) && n < 1000; n++)
-		snprintf(aside, 512, "%.450s.damaged-%s-%d", path, stamp, n);
-	for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
-		gw_path_with(from, sizeof(from), path, suffix[i]);
-		gw_path_with(to, sizeof(to), aside, suffix[i]);
-		moved |= rename(from, to) == 0;
-		if (access(from, F_OK) == 0)
-			return gw_err_sys(err, errno, "buffer %s is damaged and cannot be put aside as %s", path,
-					  aside);
-	}
-	gw_sync_folder_of(path);
-	if (!moved)
-		aside[0] = 0;
-	return 0;
-}
-
-void gw_aside_remove(const char *aside)
-{
-	char name[PATH_SIZE];
-
-	for (size_t i = 0; *aside && i < sizeof(suffix) / sizeof(suffix[0]); i++)
-		unlink(gw_path_with(name, sizeof(name), aside, suffix[i]));
 }
 
 /* ---- the reserve ---- */

@@ -209,7 +209,8 @@ static int begin_new(struct gw_db *d, const char *boot, struct gw_store_info *in
 static int begin_or_put_aside(struct gw_db *d, const char *boot, struct gw_store_info *info, char aside[512],
 			      struct gw_err *err)
 {
-	int rc = was_emptied(d) ? SQLITE_CORRUPT : begin(d, boot, info, err);
+	bool gone = gw_aside_is_unfinished(d) || was_emptied(d);
+	int rc = gone ? SQLITE_CORRUPT : begin(d, boot, info, err);
 
 	if (gw_db_rc_is(rc, SQLITE_FULL) && gw_reserve_release(d)) {
 		disconnect(d);
@@ -245,6 +246,7 @@ static void begin_running(struct gw_db *d, const struct gw_store_options *opts, 
 			  char aside[512])
 {
 	info->salvaging = gw_salvage_runs(d);
+	info->due_assumed = !gw_salvage_due_was_known(d);
 	if (info->salvaging && *aside == 0)
 		snprintf(aside, 512, "%s", d->salvage.aside);
 	snprintf(d->buffer, sizeof(d->buffer), "%s", info->buffer);

@@ -194,6 +194,7 @@ int gw_books_assume_due(struct gw_db *d, uint16_t sink); /* all but what is decl
 int gw_salvage_from(struct gw_db *d, const char *aside, int fd, bool wal, struct gw_err *err); /* keeps fd */
 int gw_salvage_resume(struct gw_db *d); /* what a former process did not finish */
 bool gw_salvage_runs(const struct gw_db *d);
+bool gw_salvage_due_was_known(struct gw_db *d); /* of this buffer, ever since it was begun */
 bool gw_salvage_go_on(struct gw_db *d); /* a slice; false: it failed */
 /* pending_readings of all devices to the disk, within a transaction; then after it. */
 int gw_counts_put(struct gw_db *d);
@@ -219,13 +220,21 @@ bool gw_db_is_due(const struct gw_db *d, uint16_t sink, uint16_t device, uint64_
 
 /* store_files.c: what lies beside the database */
 int gw_lock_take(const char *path, int *fd, struct gw_err *err);
-int gw_put_aside(const char *path, char aside[512], struct gw_err *err); /* "": there was nothing */
-void gw_aside_remove(const char *aside);
 void gw_reserve_make(struct gw_db *d);
 bool gw_reserve_release(struct gw_db *d); /* false: there was none */
 uint64_t gw_disk_free(const char *path); /* bytes for us; UINT64_MAX: unknown */
 bool gw_disk_is_full(const char *path, uint64_t wanted);
 char *gw_path_with(char *buf, size_t size, const char *path, const char *suffix);
+
+/* store_aside.c */
+/*
+ * aside "": there was nothing.  resumable: after a kill it goes on at the next start until
+ * gw_aside_finish(), which says that the new database is whole.  Both again after an error.
+ */
+int gw_put_aside(struct gw_db *d, bool resumable, char aside[512], struct gw_err *err);
+bool gw_aside_is_unfinished(const struct gw_db *d);
+int gw_aside_finish(struct gw_db *d); /* SQLite's code */
+void gw_aside_remove(const char *aside);
 
 /* store_purge.c */
 /* In the open transaction.  ceiling 0: the usual slice; else history too, until `need`

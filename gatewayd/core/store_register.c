@@ -206,13 +206,15 @@ static void settle_sinks(struct gw_db *d, const struct gw_sink_registration *sin
 }
 
 /* After a damage that took the list of sinks: one that seems new may have waited for anything. */
-static void assume_due_of_fresh(struct gw_db *d, const struct gw_sink_registration *sinks, size_t n)
+static int assume_due_of_fresh(struct gw_db *d, const struct gw_sink_registration *sinks, size_t n)
 {
-	for (size_t i = 0; d->sinks_forgotten && i < n; i++) {
+	int rc = SQLITE_OK;
+
+	for (size_t i = 0; d->sinks_forgotten && i < n && rc == SQLITE_OK; i++) {
 		if (sinks[i].fresh)
-			gw_books_assume_due(d, sinks[i].sink); /* else the next commit writes it */
+			rc = gw_books_assume_due(d, sinks[i].sink);
 	}
-	d->sinks_forgotten = false;
+	return rc;
 }
 
 static bool sink_is_present(const struct gw_db *d, uint16_t number)
@@ -251,6 +253,8 @@ int gw_db_register(struct gw_db *d, struct gw_registration *devices, size_t ndev
 	if (rc == SQLITE_OK)
 		rc = drop_sinks(d, sinks, nsinks);
 	if (rc == SQLITE_OK)
+		rc = assume_due_of_fresh(d, sinks, nsinks);
+	if (rc == SQLITE_OK)
 		rc = gw_db_run(d, GW_SQL_COMMIT, "");
 	if (rc != SQLITE_OK) {
 		gw_db_err(d, rc, "register devices and sinks", err);
@@ -262,7 +266,7 @@ int gw_db_register(struct gw_db *d, struct gw_registration *devices, size_t ndev
 	for (size_t i = 0; i < ndevices; i++)
 		settle_device(d, &devices[i]);
 	settle_sinks(d, sinks, nsinks);
-	assume_due_of_fresh(d, sinks, nsinks);
+	d->sinks_forgotten = false;
 	if (sinks)
 		settle_due(d);
 	return 0;

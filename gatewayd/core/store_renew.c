@@ -50,7 +50,7 @@ int gw_renew_begin(struct gw_db *d, char aside[512], struct gw_err *err)
 {
 	int fd;
 
-	if (gw_put_aside(d->path, aside, err) < 0)
+	if (gw_put_aside(d, true, aside, err) < 0)
 		return -1;
 	fd = open_file(aside);
 	if (fd < 0)
@@ -88,19 +88,23 @@ static void choose_ids(struct gw_db *d)
 /* Once the small tables are in memory. */
 int gw_renew_end(struct gw_db *d)
 {
-	int rc = SQLITE_OK;
+	int rc = gw_db_run(d, GW_SQL_BEGIN, "");
 
 	choose_ids(d);
 	d->sinks_forgotten = !d->salvage.sinks_known && d->nsinks == 0;
-	if (!d->salvage.due_known) {
-		rc = gw_db_run(d, GW_SQL_BEGIN, "");
-		for (size_t i = 0; i < d->nsinks && rc == SQLITE_OK; i++) {
-			if (d->sink[i].present)
-				rc = gw_books_assume_due(d, d->sink[i].number);
-		}
-		if (rc == SQLITE_OK)
-			rc = gw_db_run(d, GW_SQL_COMMIT, "");
+	d->salvage.due_known = d->salvage.due_known && !d->sinks_forgotten;
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_META_PUT, "ti", "salvage_below", (int64_t)d->salvage.below);
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_META_PUT, "ti", "salvage_exact", (int64_t)d->salvage.due_known);
+	for (size_t i = 0; !d->salvage.due_known && i < d->nsinks && rc == SQLITE_OK; i++) {
+		if (d->sink[i].present)
+			rc = gw_books_assume_due(d, d->sink[i].number);
 	}
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_COMMIT, "");
+	if (rc == SQLITE_OK)
+		rc = gw_aside_finish(d);
 	d->purge = (struct gw_purge){ 0 };
 	d->renewing = rc != SQLITE_OK;
 	return rc;
@@ -122,7 +126,7 @@ static int take_removed(struct gw_db *d, char aside[512], struct gw_err *err)
 		d->former = d->sql;
 		d->sql = NULL;
 	}
-	if (gw_put_aside(d->path, aside, err) < 0) {
+	if (gw_put_aside(d, false, aside, err) < 0) {
 		close(fd);
 		return -1;
 	}

@@ -209,14 +209,38 @@ bool gw_salvage_go_on(struct gw_db *d)
 
 /* ---- after a restart ---- */
 
-static int known_exact(struct gw_db *d)
+static int64_t meta_number(struct gw_db *d, const char *key, int64_t otherwise, int *rc)
 {
-	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_META, "t", "salvage_exact");
-	int rc = sqlite3_step(stmt);
+	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_META, "t", key);
 
-	d->salvage.due_known = rc == SQLITE_ROW && sqlite3_column_int(stmt, 0) == 1;
+	*rc = sqlite3_step(stmt);
+	if (*rc == SQLITE_ROW)
+		otherwise = sqlite3_column_int64(stmt, 0);
 	sqlite3_reset(stmt);
+	return otherwise;
+}
+
+/* Ids above those of the old rows, although few of these may have been moved yet. */
+static int restore(struct gw_db *d)
+{
+	uint64_t below;
+	int rc;
+
+	below = (uint64_t)meta_number(d, "salvage_below", (int64_t)d->next_id, &rc);
+	if (d->next_id < below)
+		d->next_id = below;
+	d->salvage.below = below;
+	d->sinks_forgotten = d->nsinks == 0;
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		d->salvage.due_known = meta_number(d, "salvage_exact", 0, &rc) == 1;
 	return rc;
+}
+
+bool gw_salvage_due_was_known(struct gw_db *d)
+{
+	int rc;
+
+	return meta_number(d, "salvage_exact", 1, &rc) == 1;
 }
 
 int gw_salvage_resume(struct gw_db *d)
@@ -232,9 +256,7 @@ int gw_salvage_resume(struct gw_db *d)
 	fd = *aside ? open(aside, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 	if (fd >= 0 && gw_salvage_from(d, aside, fd, true, &ignored) < 0)
 		close(fd);
-	if (gw_salvage_runs(d)) {
-		d->salvage.below = d->next_id;
-		rc = known_exact(d);
-	}
+	if (gw_salvage_runs(d))
+		rc = restore(d);
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }

@@ -7,53 +7,7 @@
 #ifndef GW_TESTS_LITTLE_GATEWAY_H
 #define GW_TESTS_LITTLE_GATEWAY_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-
-#include "core/apply.h"
-#include "core/recover.h"
-#include "core/timekeeper.h"
-#include "some_reading.h"
-
-enum { LITTLE_DEVICES = 3, LITTLE_SINKS = 2, LITTLE_POINTS = 60 };
-
-/* What the far end of a sink knows of a device. */
-struct centre {
-	struct gw_ranges received, lost, lost_exact;
-	bool overlap;  /* two loss ranges overlapped */
-	bool reused;   /* a number came with two contents */
-	uint32_t *crc; /* of what was received, by seq - first */
-	size_t ncrc;
-	uint64_t first; /* first_seq as told */
-};
-
-struct little {
-	struct gw_daemon d;
-	struct gw_source source;
-	struct gw_sink sink[LITTLE_SINKS], *sinks[LITTLE_SINKS];
-	struct gw_device *device[LITTLE_DEVICES];
-	struct gw_registration reg[LITTLE_DEVICES];
-	struct gw_sink_registration sink_reg[LITTLE_SINKS];
-	struct gw_apply apply;
-	struct gw_source *source_list;
-	char aside[512];
-	struct centre (*centre)[LITTLE_DEVICES]; /* by sink */
-	bool refuse[LITTLE_SINKS];               /* takes nothing */
-	struct gw_ack acks[4096];                /* that it owes */
-	uint16_t ack_sink[4096];
-	size_t nacks;
-	bool answered, failed;
-	struct gw_err err;
-	void (*note)(void *arg, unsigned sink, uint16_t device, uint64_t seq); /* received; may be NULL */
-	void *note_arg;
-};
+#include "little_sinks.h"
 
 /* daemon.c is not here */
 void gw_daemon_gone(struct gw_daemon *d)
@@ -70,156 +24,6 @@ void gw_recovered(struct gw_apply *a, const struct gw_err *err)
 		l->err = *err;
 	l->answered = true;
 }
-
-/* ---- the centre ---- */
-
-static inline bool centre_knows(struct centre *c, const struct gw_reading *r)
-{
-	size_t at = (size_t)(r->seq - c->first);
-
-	c->crc = gw_grow(c->crc, &c->ncrc, at + 1, sizeof(*c->crc));
-	if (c->crc[at] && c->crc[at] != r->crc)
-		c->reused = true;
-	c->crc[at] = r->crc;
-	return gw_ranges_add(&c->received, r->seq, r->seq) == 0;
-}
-
-static inline void owe(struct little *l, unsigned sink, const struct gw_ack *ack)
-{
-	assert_true(l->nacks < 4096);
-	l->ack_sink[l->nacks] = (uint16_t)sink;
-	l->acks[l->nacks++] = *ack;
-}
-
-static inline int little_take(struct little *l, unsigned sink, const struct gw_reading *const *r, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct gw_ack ack = { .what = GW_ACK_READINGS, .result = GW_ACK_DONE, .device = r[i]->device,
-				      .from = r[i]->seq, .to = r[i]->seq, .credit = i == 0 };
-
-		if (r[i]->device < 1 || r[i]->device > LITTLE_DEVICES)
-			fail_msg("device %u", r[i]->device);
-		centre_knows(&l->centre[sink][r[i]->device - 1], r[i]);
-		if (l->note)
-			l->note(l->note_arg, sink, r[i]->device, r[i]->seq);
-		owe(l, sink, &ack);
-	}
-	return 1;
-}
-
-static inline unsigned index_of(struct gw_sink *s)
-{
-	struct little *l = (struct little *)(void *)s->daemon;
-
-	return (unsigned)(s - l->sink);
-}
-
-static inline int little_live(void *arg, const struct gw_reading *r)
-{
-	struct gw_sink *s = arg;
-
-	return little_take((struct little *)(void *)s->daemon, index_of(s), &r, 1);
-}
-
-static inline int little_replay(void *arg, const struct gw_reading *const *r, size_t n)
-{
-	struct gw_sink *s = arg;
-
-	return little_take((struct little *)(void *)s->daemon, index_of(s), r, n);
-}
-
-static inline int little_loss(void *arg, const struct gw_loss_row *row)
-{
-	struct gw_sink *s = arg;
-	struct little *l = (struct little *)(void *)s->daemon;
-	struct centre *c = &l->centre[index_of(s)][row->device - 1];
-	struct gw_ack ack = { .what = GW_ACK_LOSS, .result = GW_ACK_DONE, .device = row->device,
-			      .from = row->id, .credit = 1 };
-	uint64_t n = row->to - row->from + 1, fresh = gw_ranges_add(&c->lost, row->from, row->to);
-
-	if (fresh != 0 && fresh != n) /* 0: the same record once more */
-		c->overlap = true;
-	if (row->exact)
-		gw_ranges_add(&c->lost_exact, row->from, row->to);
-	owe(l, index_of(s), &ack);
-	return 1;
-}
-
-static inline void little_rows(void *arg, struct gw_rows *rows, const struct gw_err *err)
-{
-	struct gw_sink *s = arg;
-
-	(void)err;
-	s->asked--;
-	gw_deliver_rows(s->deliver, rows);
-}
-
-static inline void little_fetch(void *arg, uint64_t from_id, size_t max_rows, size_t max_bytes)
-{
-	struct gw_sink *s = arg;
-
-	s->asked++;
-	gw_store_fetch(s->daemon->store, s->number, from_id, max_rows, max_bytes, little_rows, s);
-}
-
-static inline void little_settled(void *arg, uint16_t device, uint64_t from, uint64_t to, int cause)
-{
-	gw_outlet_ops.settled(arg, device, from, to, cause);
-}
-
-static inline void little_loss_changed(void *arg, const struct gw_loss_row *row)
-{
-	gw_outlet_ops.loss_changed(arg, row);
-}
-
-static inline uint64_t little_loss_id(void *arg)
-{
-	return gw_outlet_ops.loss_id(arg);
-}
-
-/* It never thins. */
-static inline int little_window(void *arg, const struct gw_window_row *row)
-{
-	return gw_outlet_ops.window(arg, row);
-}
-
-static inline void little_fetch_windows(void *arg, uint64_t from_id, size_t max_bytes)
-{
-	gw_outlet_ops.fetch_windows(arg, from_id, max_bytes);
-}
-
-static inline void little_window_gone(void *arg, uint64_t id)
-{
-	gw_outlet_ops.window_gone(arg, id);
-}
-
-/* Its clock never becomes trusted under way. */
-static inline int little_correction(void *arg, uint64_t id)
-{
-	(void)arg;
-	(void)id;
-	return -1;
-}
-
-static inline void little_corrected(void *arg, uint64_t id)
-{
-	gw_outlet_ops.corrected(arg, id);
-}
-
-/* None is kept: the ring and the store have them all. */
-static inline const struct gw_reading *little_newest(void *arg, uint16_t device)
-{
-	(void)arg;
-	(void)device;
-	return NULL;
-}
-
-static const struct gw_deliver_ops little_ops = {
-	.newest = little_newest, .window = little_window, .fetch_windows = little_fetch_windows,
-	.window_gone = little_window_gone, .correction = little_correction, .corrected = little_corrected,
-	.live = little_live, .replay = little_replay, .loss = little_loss, .fetch = little_fetch,
-	.settled = little_settled, .loss_changed = little_loss_changed, .loss_id = little_loss_id,
-};
 
 /* ---- its life ---- */
 
@@ -250,14 +54,26 @@ static inline void little_wait(struct little *l)
 		fail_msg("%s", l->err.msg);
 }
 
+/* A layout as far as the store looks into it: the device's name, and some text. */
+static inline size_t layout_of(unsigned char body[512], const char *name, const char *text)
+{
+	struct gw_message m = { .type = GW_MSG_LAYOUT, .layout = { .name = gw_str(name), .title = gw_str(text) } };
+	uint32_t n = (uint32_t)gw_message_encode(&m, body + sizeof(n));
+
+	assert_true(n > 0);
+	memcpy(body, &n, sizeof(n));
+	return sizeof(n) + n;
+}
+
 static inline void register_all(struct little *l, const char *layout)
 {
+	unsigned char body[LITTLE_DEVICES][512];
 	static const char *const names[LITTLE_DEVICES] = { "pump", "meter", "gate" };
 	static const char *const sinks[LITTLE_SINKS] = { "near", "far" };
 
 	for (unsigned i = 0; i < LITTLE_DEVICES; i++)
-		l->reg[i] = (struct gw_registration){ .name = names[i], .layout = layout,
-						      .layout_size = strlen(layout), .rate = 60 };
+		l->reg[i] = (struct gw_registration){ .name = names[i], .layout = body[i], .rate = 60,
+						      .layout_size = layout_of(body[i], names[i], layout) };
 	for (unsigned i = 0; i < LITTLE_SINKS; i++)
 		l->sink_reg[i] = (struct gw_sink_registration){ .name = sinks[i] };
 	gw_store_register(l->d.store, l->reg, LITTLE_DEVICES, l->sink_reg, LITTLE_SINKS, little_registered, l);
@@ -334,7 +150,6 @@ static inline struct little *little_start(const struct little_options *o, struct
 	l->centre = centre;
 	l->d.memory = gw_memory_new();
 	l->d.core.buffer.sync_ms = 5;
-	l->d.salvage_exact = true;
 	store.event_arg = &l->d;
 	ring.buffer = l->d.info.buffer;
 	if (gw_loop_new(&l->d.loop, err) < 0 ||
@@ -343,6 +158,7 @@ static inline struct little *little_start(const struct little_options *o, struct
 	    gw_ring_open(&l->d.ring, &ring, &l->d.ring_found, &why, err) < 0)
 		fail_msg("%s", err->msg);
 	l->d.salvaging = l->d.info.salvaging;
+	l->d.salvage_exact = !l->d.info.due_assumed;
 	gw_timekeeper_begin(&l->d);
 	register_all(l, o->layout ? o->layout : "layout");
 	make_devices(l);
