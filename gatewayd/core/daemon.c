@@ -14,8 +14,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/problem.h"
-#include "core/promise.h"
 #include "core/recover.h"
 #include "core/timekeeper.h"
 #include "core/write.h"
@@ -76,15 +74,6 @@ static void on_second(void *arg)
 	}
 	if (d->seconds % HEALTH_EVERY_S == 0)
 		send_health(d);
-}
-
-static void on_turn(void *arg)
-{
-	struct gw_daemon *d = arg;
-
-	d->now_us = gw_now_us();
-	for (size_t i = 0; i < d->nsinks; i++)
-		gw_sink_pump(d->sinks[i]);
 }
 
 /* ---- the end ---- */
@@ -187,7 +176,7 @@ static void log_warning(void *arg, const char *line)
 }
 
 /* Of settings without a problem: what they still hold are warnings. */
-static void keep_settings(struct gw_daemon *d, const struct gw_settings *s)
+void gw_daemon_keep_settings(struct gw_daemon *d, const struct gw_settings *s)
 {
 	struct gw_core_settings *c = &d->core;
 	struct gw_arena *a = gw_arena_new();
@@ -291,7 +280,7 @@ static void planned(void *arg, struct gw_plan *p)
 		gw_loop_quit(d->loop);
 		return;
 	}
-	keep_settings(d, p->settings);
+	gw_daemon_keep_settings(d, p->settings);
 	d->outlook.load = p->load;
 	if (open_all(d, &err) != 0)
 		fail(d, &err);
@@ -299,119 +288,18 @@ static void planned(void *arg, struct gw_plan *p)
 		gw_apply_plan(d, p, started);
 }
 
-/* ---- reload ---- */
-
-static void refuse_change(struct gw_settings *s, const char *path, const char *now, const char *then)
-{
-	if (strcmp(now ? now : "", then ? then : "") != 0)
-		gw_problem(&s->problems, NULL, path, "cannot change while running ('%s' now): restart needed",
-			   now ? now : "");
-}
-
-static void refuse_what_needs_a_restart(struct gw_daemon *d, struct gw_settings *s)
-{
-	refuse_change(s, "gateway.id", d->core.gateway.id, s->core.gateway.id);
-	refuse_change(s, "buffer.path", d->core.buffer.path, s->core.buffer.path);
-	refuse_change(s, "buffer.ring.path", d->core.buffer.ring.path, s->core.buffer.ring.path);
-	refuse_change(s, "control.socket", d->core.control.socket, s->core.control.socket);
-	if (d->core.buffer.ring.size != s->core.buffer.ring.size)
-		gw_problem(&s->problems, NULL, "buffer.ring.size", "cannot change while running: restart needed");
-}
-
-static void tell_reload(struct gw_daemon *d, const struct gw_plan *p)
-{
-	if (d->reload_answer)
-		d->reload_answer(d->reload_arg, p);
-	d->reload_answer = NULL;
-	sd_notify(0, "READY=1");
-}
-
-static void log_problem(void *arg, const char *line)
-{
-	(void)arg;
-	gw_log(GW_ERROR, "%s", line);
-}
-
-static void reload_registered(struct gw_apply *a, const struct gw_err *err)
-{
-	struct gw_daemon *d = a->d;
-
-	if (d->phase != GW_PHASE_RUNNING) {
-		gw_apply_end(a);
-		return;
-	}
-	if (err) {
-		gw_log(GW_ERROR, "reload: %s; nothing was changed", err->msg);
-		gw_problem(&d->plan->settings->problems, NULL, "buffer", "%s", err->msg);
-	} else {
-		keep_settings(d, d->plan->settings);
-		d->outlook.load = d->plan->load;
-		gw_store_configure(d->store, (uint64_t)d->core.buffer.max_size, d->core.buffer.history_ms);
-		gw_apply_sinks(a);
-		gw_recover_gaps(a);
-		gw_log(GW_INFO, "reloaded: %zu source%s and %zu sink%s new or changed", a->nsources,
-		       a->nsources == 1 ? "" : "s", a->nsinks, a->nsinks == 1 ? "" : "s");
-		for (size_t i = 0; i < d->nsinks; i++)
-			gw_sink_tell_gateway(d->sinks[i]);
-		gw_apply_go(a);
-	}
-	tell_reload(d, d->plan);
-	gw_apply_end(a);
-	malloc_trim(0);
-}
-
-static void replanned(void *arg, struct gw_plan *p)
+static void on_turn(void *arg)
 {
 	struct gw_daemon *d = arg;
 
-	if (p->settings->problems.count == 0)
-		refuse_what_needs_a_restart(d, p->settings);
-	if (p->settings->problems.count == 0) {
-		d->plan_waits = true; /* for the end of the turn, and of the reload before */
-		return;
-	}
-	gw_log(GW_ERROR, "reload: %u problem%s in the configuration; nothing was changed",
-	       p->settings->problems.count, p->settings->problems.count == 1 ? "" : "s");
-	gw_settings_each(p->settings, log_problem, NULL);
-	tell_reload(d, p);
-	d->stale_plan = p; /* we are inside one of its children */
-	d->plan = NULL;
-}
-
-void gw_daemon_reload(struct gw_daemon *d, void (*answer)(void *arg, const struct gw_plan *p), void *arg)
-{
-	if (d->plan || d->stale_plan || d->phase != GW_PHASE_RUNNING) {
-		d->reload_again = true; /* the file may have changed since it was read */
-		return;
-	}
-	d->reload_again = false;
-	sd_notify(0, "RELOADING=1");
-	d->reload_answer = answer;
-	d->reload_arg = arg;
-	d->plan = gw_plan_new(&(struct gw_plan_options){ .loop = d->loop, .receiver = d->receiver,
-							 .file = d->file, .done = replanned, .arg = d });
-	gw_plan_begin(d->plan);
-}
-
-static void on_turn_all(void *arg)
-{
-	struct gw_daemon *d = arg;
-
-	on_turn(d);
+	d->now_us = gw_now_us();
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_sink_pump(d->sinks[i]);
 	if (!d->swept && d->phase == GW_PHASE_RUNNING) {
 		d->swept = true;
 		gw_apply_stopped(d);
 	}
-	if (d->plan_waits && d->phase == GW_PHASE_RUNNING && gw_apply_settled(d)) {
-		d->plan_waits = false;
-		gw_apply_plan(d, d->plan, reload_registered);
-	}
-	if (d->reload_again && !d->plan && d->phase == GW_PHASE_RUNNING)
-		gw_daemon_reload(d, NULL, NULL);
-	if (d->stale_plan) {
-		gw_plan_free(d->stale_plan);
-		d->stale_plan = NULL;
-	}
+	gw_reload_turn(d);
 }
 
 /* ---- run ---- */
@@ -439,7 +327,7 @@ static int begin(struct gw_daemon *d, struct gw_err *err)
 			return -1;
 	d->commit_timer = gw_on_timer(d->loop, gw_commit_on_timer, d, err);
 	d->second = gw_on_timer(d->loop, on_second, d, err);
-	d->turn = gw_after_turn(d->loop, on_turn_all, d, err);
+	d->turn = gw_after_turn(d->loop, on_turn, d, err);
 	if (!d->commit_timer || !d->second || !d->turn)
 		return -1;
 	sd_event_set_watchdog(gw_loop_sd(d->loop), true);
@@ -515,43 +403,5 @@ out:
 	code = d->exit_code;
 	end(d);
 	free(d);
-	return code;
-}
-
-/* ---- --check ---- */
-
-static void checked(void *arg, struct gw_plan *p)
-{
-	(void)p;
-	gw_loop_quit(arg);
-}
-
-int gw_daemon_check(const char *file)
-{
-	struct gw_loop *loop = NULL;
-	struct gw_receiver *receiver = gw_receiver_new();
-	struct gw_plan *p = NULL;
-	struct gw_err err;
-	char line[GW_PROBLEM_LINE];
-	int code = GW_EXIT_OTHER;
-
-	gw_log_open("gatewayd", GW_WARNING);
-	if (gw_loop_new(&loop, &err) != 0)
-		goto out;
-	p = gw_plan_new(&(struct gw_plan_options){ .loop = loop, .receiver = receiver, .file = file,
-						   .done = checked, .arg = loop });
-	gw_plan_begin(p);
-	if (gw_loop_run(loop, &err) != 0)
-		goto out;
-	gw_settings_report(p->settings, stdout);
-	code = p->settings->problems.count ? GW_EXIT_CONFIG : GW_EXIT_OK;
-	if (code == GW_EXIT_OK)
-		printf("%s\n", gw_promise_line(line, sizeof(line), p->settings, &p->load));
-out:
-	if (code == GW_EXIT_OTHER)
-		gw_log_err(GW_ERROR, &err);
-	gw_plan_free(p);
-	gw_receiver_free(receiver);
-	gw_loop_free(loop);
 	return code;
 }

@@ -2,10 +2,11 @@
  * daemon.h - the core put together: its modules bound to one event loop.
  *
  *	intake.c   readings from sources: normalise, number, ring, hand on
- *	outlet.c   sinks: layouts, states, deliveries and acknowledgements
+ *	outlet.c   sinks: deliveries and acknowledgements; outlet_tell.c: layouts, states and the rest
  *	commit.c   the group commit, and what it frees
  *	evict.c    what gives way when the buffer is full: thinned to windows, or given up
  *	repair.c  a buffer that was damaged: what is missing is declared lost
+ *	reload.c   another configuration: refused whole, or applied
  *	apply.c    from a plan to a running gateway, at start and at a reload
  *	state.c    the memory of plugins, between their links, memory.c and the commit
  *	timekeeper.c  may the clock be believed; times of readings, in and out
@@ -32,7 +33,7 @@ struct gw_daemon;
 enum { GW_EXIT_OK = 0, GW_EXIT_CONFIG = 1, GW_EXIT_USAGE = 2, GW_EXIT_OTHER = 3 };
 
 int gw_daemon_run(const char *file);   /* until SIGTERM; returns the exit code */
-int gw_daemon_check(const char *file); /* --check */
+int gw_daemon_check(const char *file); /* --check (check.c) */
 
 /* ---- between the modules of the core ---- */
 
@@ -190,11 +191,14 @@ struct gw_device *gw_device_named(const struct gw_daemon *d, const char *name);
 extern const struct gw_child_ops gw_sink_ops;
 extern const struct gw_deliver_ops gw_outlet_ops;
 void gw_sink_pump(struct gw_sink *s);
+void gw_sink_look_for_oldest(struct gw_sink *s); /* of its backlog, for people */
+
+/* outlet_tell.c; to a process that is not running: nothing */
+void gw_sink_introduce(struct gw_sink *s);    /* all of it, to a new process */
 void gw_sink_tell_gateway(struct gw_sink *s); /* the configuration is another one */
 void gw_sink_tell_state(struct gw_sink *s, const struct gw_device *dev);
 void gw_sink_tell_layout(struct gw_sink *s, uint32_t layout);
 void gw_sink_tell_progress(struct gw_sink *s);
-void gw_sink_look_for_oldest(struct gw_sink *s); /* of its backlog, for people */
 void gw_sink_tell_gone(struct gw_sink *s, const char *device);
 void gw_sink_tell_health(struct gw_sink *s, const char *json, size_t size);
 
@@ -226,8 +230,12 @@ void gw_repair_recovered(struct gw_daemon *d); /* all that is due is known to th
 void gw_state_send(struct gw_daemon *d, const struct gw_instance *i, struct gw_child *child); /* before START */
 void gw_state_keep(struct gw_daemon *d, const struct gw_instance *i, const struct gw_msg_state_put *m);
 
-/* daemon.c */
+/* reload.c */
 void gw_daemon_reload(struct gw_daemon *d, void (*answer)(void *arg, const struct gw_plan *p), void *arg);
+void gw_reload_turn(struct gw_daemon *d); /* at the end of each: what could not be done inside it */
+
+/* daemon.c */
+void gw_daemon_keep_settings(struct gw_daemon *d, const struct gw_settings *s); /* without a problem */
 void gw_daemon_stop(struct gw_daemon *d, int exit_code);
 void gw_daemon_gone(struct gw_daemon *d); /* something stopped: is all of it? */
 

@@ -1,9 +1,11 @@
 /*
  * main.c - gatewayd: arguments, then daemon.c.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/daemon.h"
 
@@ -20,6 +22,22 @@ static const char usage[] =
 	"Ends with 0 after SIGTERM or SIGINT, 1 on a bad configuration, 2 on wrong usage, 3 on\n"
 	"anything else.  SIGHUP reloads.  gatewayctl shows what it does.\n";
 
+/*
+ * A descriptor below 3 that came closed would be the next file opened: a log line could end up in the
+ * database, and plugins are given 2 and 3 by number.
+ */
+static int fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	return fd < 0 ? -1 : 0;
+}
+
 int main(int argc, char *argv[])
 {
 	enum { CHECK = 256, VERSION };
@@ -31,6 +49,8 @@ int main(int argc, char *argv[])
 	const char *file = "/etc/gatewayd/gatewayd.yaml";
 	bool check = false;
 
+	if (fill_standard_descriptors() != 0)
+		return GW_EXIT_OTHER;
 	for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
 		switch (o) {
 		case 'c':

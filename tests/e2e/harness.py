@@ -144,14 +144,18 @@ def bury_orphans():
 
 
 class Broker:
-    """mosquitto without persistence; after a restart it is on the same port."""
+    """mosquitto; after a restart it is on the same port.  With `store` it keeps its sessions and retained
+    messages in that folder at an orderly end, else nothing."""
 
-    def __init__(self, folder, extra=""):
+    def __init__(self, folder, extra="", store=None):
         self.folder, self.port = folder, free_port()
         self.conf = os.path.join(folder, "mosquitto.conf")
+        keep = "persistence true\npersistence_location %s/\n" % store if store else "persistence false\n"
+        if os.getuid() == 0:
+            keep += "user root\n"  # else it cannot write there
         with open(self.conf, "w") as f:
-            f.write("listener %d 127.0.0.1\nallow_anonymous true\npersistence false\n"
-                    "set_tcp_nodelay true\nmax_queued_messages 0\nmax_inflight_messages 0\n%s" % (self.port, extra))
+            f.write("listener %d 127.0.0.1\nallow_anonymous true\n%sset_tcp_nodelay true\n"
+                    "max_queued_messages 0\nmax_inflight_messages 0\n%s" % (self.port, keep, extra))
         self.child = None
         self.start()
 
@@ -394,14 +398,14 @@ class Ledger:
 class World:
     """Everything a test needs, in a folder of its own; use it with `with`."""
 
-    def __init__(self, plant=(), sources=None, config=None, gateway="gw-test", topics="#"):
+    def __init__(self, plant=(), sources=None, config=None, gateway="gw-test", topics="#", broker_keeps=False):
         self.folder = tempfile.mkdtemp(prefix="gw-", dir="/tmp")
         self.gateway, self.daemon = gateway, None
         self.plant = self.broker = self.gate = self.subscriber = None
         self.before = []  # what stands before gatewayd in its command
         self.last = []  # what is called before the folder is removed
         try:
-            self.broker = Broker(self.folder)
+            self.broker = Broker(self.folder, store=self.broker_store() if broker_keeps else None)
             self.gate = Gate(self.broker.port)
             self.subscriber = Subscriber(self.broker.port, topics)
             if plant:
@@ -434,6 +438,10 @@ class World:
             call()
         if os.environ.get("KEEP") != "1":
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def broker_store(self):
+        os.makedirs(self.path("broker"), exist_ok=True)
+        return self.path("broker")
 
     def path(self, name):
         return os.path.join(self.folder, name)

@@ -7,7 +7,8 @@ misbehave after five cycles: garbage (bytes that are no message), lie (a reading
 not there), unknown (of a point that is not there), future (of a time that has not come), hang (never
 answers again), exit, hangup (closes the link and stays), fork (leaves fifty processes behind and
 exits).  Besides: remember counts on where the process before it stopped, old claims that each
-reading is of 1970, burst has BURST readings at once in its first cycle.
+reading is of 1970, burst has BURST readings of one device at once in its first cycle, flood goes
+through FLOOD cycles at once after five.
 """
 
 import os
@@ -23,8 +24,8 @@ HELLO, WELCOME, KEY, DESCRIBED, FILE, NODE, CONFIGURED = 1, 2, 3, 4, 5, 6, 7
 DEVICE, POINT, READY, START, STOP, PING, PONG, READING = 9, 10, 11, 12, 13, 14, 15, 20
 STATE, STATE_PUT = 16, 17
 TYPE_CHOICE, KIND_I64, NODE_SCALAR, NODE_LIST, NODE_MAP, NODE_END = 8, 2, 1, 2, 3, 255
-MODES = "honest|remember|garbage|lie|unknown|future|hang|exit|hangup|fork|old|burst"
-BURST = 100_000
+MODES = "honest|remember|garbage|lie|unknown|future|hang|exit|hangup|fork|old|burst|flood"
+BURST, FLOOD = 100_000, 6000
 
 
 def text(s):
@@ -169,13 +170,14 @@ def run(link, devices, interval, mode, epoch_us, cycle):
                 link.send(PONG, body)
             elif kind == STOP:
                 sys.exit(0)
-        cycle += 1
+        for _ in range(FLOOD if mode == "flood" and cycle == 5 else 1):
+            cycle += 1
+            for d, (_, device) in enumerate(devices):
+                link.send(READING, reading(d, len(device["points"]), cycle, 0 if mode == "old" else None))
         if mode == "remember":
             link.send(STATE_PUT, text("cycles") + str(cycle).encode())
         for _ in range(BURST if mode == "burst" and cycle == 1 else 0):
             link.send(READING, reading(0, len(devices[0][1]["points"]), cycle))
-        for d, (_, device) in enumerate(devices):
-            link.send(READING, reading(d, len(device["points"]), cycle, 0 if mode == "old" else None))
         if cycle >= 5:
             misbehave(link, mode)
 

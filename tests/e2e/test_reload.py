@@ -78,6 +78,23 @@ class Reloads(unittest.TestCase):
             polls = w.ledger("bench-1").readings
             self.assertEqual(len(polls), w.plant.report()["bench-1"]["polls"])
 
+    def test_a_start_without_standard_descriptors_is_a_start_like_any_other(self):
+        with world() as w:
+            w.before = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+            w.start()
+            fds = "/proc/%d/fd/" % w.daemon.pid
+            self.assertEqual([os.readlink(fds + n) for n in "012"], ["/dev/null"] * 3)
+            pid = w.plugin_pid("still")
+            w.config["sources"]["left"]["devices"]["bench-2"]["title"] = "another"
+            self.reload(w)
+            since = w.subscriber.count()
+            wait_until(lambda: all(w.ledger("bench-%d" % n, since).readings for n in (1, 2, 3)), 15, "readings")
+            self.assertEqual(w.plugin_pid("still"), pid)
+            for child in children_of(w.daemon.pid):
+                self.assertNotIn("buffer.db", "".join(os.readlink("/proc/%d/fd/%s" % (child, n))
+                                                      for n in os.listdir("/proc/%d/fd" % child)))
+            self.assertEqual(w.daemon.end(), 0)
+
     def test_another_title_of_the_gateway_is_published_at_once(self):
         with world() as w:
             w.start()
