@@ -104,7 +104,7 @@ struct gw_giveup {
 	uint64_t from, to;
 	enum gw_loss_cause cause;
 	bool exact;
-	int64_t ts_from_ms, ts_to_ms;
+	int64_t ts_from_ms, ts_to_ms; /* 0: not known */
 };
 uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g);
 

@@ -76,9 +76,9 @@ static uint64_t give_up_rows(struct gw_daemon *d, const struct gw_rows *rows)
 			s->to = 0;
 		}
 		if (!s->to)
-			*s = (struct span){ .from = r->seq, .ts_from_ms = gw_timekeeper_ts_ms(d, r) };
+			*s = (struct span){ .from = r->seq, .ts_from_ms = gw_timekeeper_known_ms(d, r) };
 		s->to = r->seq;
-		s->ts_to_ms = gw_timekeeper_ts_ms(d, r);
+		s->ts_to_ms = gw_timekeeper_known_ms(d, r);
 	}
 	for (unsigned device = 0; device < DEVICES; device++)
 		if (spans[device].to)

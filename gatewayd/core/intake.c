@@ -76,9 +76,10 @@ static bool number_ready(struct gw_daemon *d, struct gw_device *dev)
 
 static void lost_at_once(struct gw_daemon *d, struct gw_device *dev, const struct gw_reading *r)
 {
+	int64_t ts_ms = gw_timekeeper_known_ms(d, r);
 	struct gw_giveup g = { .device = dev->number, .from = r->seq, .to = r->seq,
-			       .cause = GW_LOSS_OVERLOAD, .exact = true, .ts_from_ms = r->ts_ms,
-			       .ts_to_ms = r->ts_ms };
+			       .cause = GW_LOSS_OVERLOAD, .exact = true, .ts_from_ms = ts_ms,
+			       .ts_to_ms = ts_ms };
 
 	gw_log(GW_WARNING, "the disk is too slow and the ring is full: readings are being lost");
 	dev->full = true;

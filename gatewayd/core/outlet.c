@@ -58,12 +58,13 @@ static int send_loss(void *arg, const struct gw_loss_row *row)
 static int send_window(void *arg, const struct gw_window_row *row)
 {
 	struct gw_sink *s = arg;
+	const struct gw_window *w = gw_timekeeper_send_window(s, row->window);
 	struct gw_message m = { .type = GW_MSG_WINDOW };
 
-	if (!knows(s, row->window->layout))
-		gw_sink_tell_layout(s, row->window->layout);
+	if (!knows(s, w->layout))
+		gw_sink_tell_layout(s, w->layout);
 	m.window.id = row->id;
-	m.window.block = (struct gw_str){ (const char *)row->window, row->window->size };
+	m.window.block = (struct gw_str){ (const char *)w, w->size };
 	return gw_child_offer(s->child, &m);
 }
 

@@ -280,7 +280,7 @@ struct gw_window_row {
 	uint64_t id; /* unique, grows with the age of what is in it */
 	uint16_t sink, device;
 	uint64_t from, to;
-	int64_t ts_from_ms, ts_to_ms;
+	int64_t ts_from_ms, ts_to_ms;   /* UTC for a loss; 0: folded without a trusted clock */
 	const struct gw_window *window; /* NULL: damaged, or not asked for */
 };
 struct gw_windows {

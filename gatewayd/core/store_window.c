@@ -86,9 +86,10 @@ static int put(struct gw_db *d, uint64_t id, uint16_t sink, const struct gw_wind
 {
 	size_t size;
 	void *bytes = packed(w, &size);
+	bool known = !(w->flags & GW_READING_UNSYNCED); /* the columns are for a loss */
 	int rc = gw_db_run(d, GW_SQL_WINDOW_PUT, "iiiiiiiib", (int64_t)id, (int64_t)sink, (int64_t)w->device,
-			   (int64_t)w->from, (int64_t)w->to, w->ts_from_ms, w->ts_to_ms, (int64_t)w->window_ms,
-			   bytes, size);
+			   (int64_t)w->from, (int64_t)w->to, known ? w->ts_from_ms : 0,
+			   known ? w->ts_to_ms : 0, (int64_t)w->window_ms, bytes, size);
 
 	free(bytes);
 	return rc;

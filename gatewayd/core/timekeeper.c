@@ -304,96 +304,22 @@ int64_t gw_timekeeper_ts_ms(const struct gw_daemon *d, const struct gw_reading *
 	return ts_ms;
 }
 
-/* ---- readings out ---- */
-
-static const char *boot_id(const struct gw_daemon *d, uint32_t number)
+int64_t gw_timekeeper_known_ms(const struct gw_daemon *d, const struct gw_reading *r)
 {
-	for (size_t i = 0; i < d->nboots; i++)
-		if (d->boots[i].number == number)
-			return d->boots[i].id;
-	return NULL;
+	int64_t ts_ms = 0;
+
+	if (!(r->flags & GW_READING_UNSYNCED))
+		return r->ts_ms;
+	gw_clock_true_ts(d->clock, r->boot, r->mono_ms, &ts_ms);
+	return ts_ms;
 }
 
-static void tell_boot(struct gw_sink *s, uint32_t number)
-{
-	const char *id = boot_id(s->daemon, number);
-	struct gw_message m = { .type = GW_MSG_BOOT };
-
-	if (number == s->boot_told || number == s->daemon->info.boot || !id)
-		return; /* GATEWAY names the present one */
-	s->boot_told = number;
-	m.boot.number = number;
-	m.boot.id = gw_str(id);
-	gw_child_send(s->child, &m);
-}
-
-static void note_told(struct gw_sink *s, const struct gw_reading *r)
-{
-	struct gw_ring_ack told = { .sink = s->number, .device = r->device, .from = r->seq, .to = r->seq };
-
-	if (gw_deliver_was_told(s->deliver, r->device, r->seq))
-		return;
-	gw_deliver_told(s->deliver, r->device, r->seq, r->seq);
-	if (gw_ring_append_told(s->daemon->ring, &told))
-		gw_commit_later(s->daemon);
-	else
-		gw_commit_now(s->daemon);
-}
-
-void gw_timekeeper_send(struct gw_sink *s, const struct gw_reading *const *r, size_t n,
-			const struct gw_reading **out)
-{
-	struct gw_daemon *d = s->daemon;
-	size_t used = 0;
-	int64_t ts_ms;
-
-	for (size_t i = 0; i < n; i++) {
-		struct gw_reading *copy = (struct gw_reading *)(void *)(d->stamped + used);
-
-		out[i] = r[i];
-		if (!(r[i]->flags & GW_READING_UNSYNCED))
-			continue;
-		if (gw_deliver_was_told(s->deliver, r[i]->device, r[i]->seq) ||
-		    !gw_clock_true_ts(d->clock, r[i]->boot, r[i]->mono_ms, &ts_ms)) {
-			note_told(s, r[i]);
-			tell_boot(s, r[i]->boot);
-			continue;
-		}
-		assert(r[i]->size <= sizeof(d->stamped) - used);
-		memcpy(copy, r[i], r[i]->size);
-		copy->ts_ms = ts_ms;
-		copy->flags &= (uint16_t)~GW_READING_UNSYNCED;
-		copy->crc = gw_reading_crc(copy);
-		used += copy->size;
-		out[i] = copy;
-	}
-}
-
-/* ---- corrections ---- */
-
-int gw_timekeeper_correction(struct gw_sink *s, uint64_t id)
-{
-	const struct gw_correction *k = gw_clock_correction(s->daemon->clock, id);
-	const char *boot = k ? boot_id(s->daemon, k->boot) : NULL;
-	struct gw_message m = { .type = GW_MSG_CORRECTION };
-
-	if (!k)
-		return -1;
-	m.correction.id = k->id;
-	m.correction.boot = gw_str(boot ? boot : "");
-	m.correction.from_ms = k->from_ms;
-	m.correction.to_ms = k->to_ms;
-	m.correction.offset_ms = k->offset_ms;
-	gw_child_send(s->child, &m);
-	return 1;
-}
+/* ---- corrections and commits ---- */
 
 void gw_timekeeper_corrected(struct gw_sink *s, uint64_t id)
 {
 	put_done(s->daemon, s->number, id);
 }
-
-/* ---- commits ---- */
 
 static void keep_told(void *arg, uint16_t device, const struct gw_ranges *told)
 {

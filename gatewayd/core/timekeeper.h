@@ -29,6 +29,8 @@ void gw_timekeeper_stamp(struct gw_daemon *d, struct gw_reading *r);
 void gw_timekeeper_found(struct gw_daemon *d, const struct gw_reading *r);
 /* Its true time where that is known by now, else what it was stamped with. */
 int64_t gw_timekeeper_ts_ms(const struct gw_daemon *d, const struct gw_reading *r);
+/* The same, and 0 where it is not known: a loss says no time rather than a wrong one. */
+int64_t gw_timekeeper_known_ms(const struct gw_daemon *d, const struct gw_reading *r);
 /*
  * The readings as they go to the sink, in `out`: those whose true time is known and that it was
  * never told otherwise are copies, valid until the next call.  Of the others it is noted, ahead of
@@ -36,6 +38,8 @@ int64_t gw_timekeeper_ts_ms(const struct gw_daemon *d, const struct gw_reading *
  */
 void gw_timekeeper_send(struct gw_sink *s, const struct gw_reading *const *r, size_t n,
 			const struct gw_reading **out);
+/* The same for a window, which goes with its own times for ever when it went with them once. */
+const struct gw_window *gw_timekeeper_send_window(struct gw_sink *s, const struct gw_window *w);
 /* Deliver's hands: see core/deliver.h. */
 int gw_timekeeper_correction(struct gw_sink *s, uint64_t id);
 void gw_timekeeper_corrected(struct gw_sink *s, uint64_t id);

@@ -489,12 +489,11 @@ static void take_window(void *self, const struct gw_layout *layout, uint64_t id,
 			const struct gw_window *w)
 {
 	struct sink *s = self;
-	const struct gw_gateway_info *gateway = mqtt_fleet_gateway(s->fleet);
 	struct mqtt_text t = { 0 };
 
 	if (s->stopping)
 		return;
-	mqtt_doc_window(&t, layout, w, w->boot == gateway->boot_number ? gateway->boot : NULL);
+	mqtt_doc_window(&t, layout, w, gw_sink_boot(s->plugin, w->boot));
 	mqtt_publisher_record(s->publisher, MQTT_WINDOW, mqtt_layout(layout)->topics.window, id, t.s, t.n);
 	mqtt_text_free(&t);
 }

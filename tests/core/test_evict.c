@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
-#include "core/daemon.h"
 #include "core/fold.h"
+#include "core/timekeeper.h"
 #include "one_store.h"
 
 #define START INT64_C(1763760000000) /* a whole ten minutes */
@@ -24,8 +24,9 @@ struct far { /* a sink and its far end */
 	unsigned char fate[DEVICES][MOST]; /* by number - first */
 	struct gw_ack acks[PENDING_ACKS];
 	size_t nacks;
-	uint64_t windows, ten_minutes, window_readings;
-	bool present;
+	uint64_t windows, ten_minutes, window_readings, marked;
+	int64_t window_ts[DEVICES][MOST]; /* of the window that begins there, as it came first */
+	bool present, silent;             /* silent: acknowledges nothing */
 };
 
 static struct gw_daemon d;
@@ -33,15 +34,24 @@ static struct far far[SINKS];
 static struct gw_sink *sinks[SINKS];
 static uint16_t device[DEVICES];
 static uint64_t first[DEVICES], made[DEVICES]; /* numbers made: first.. first + made - 1 */
-static int64_t now_ms, step_ms;
+static int64_t step_ms;
 static int when_full;
 static uint64_t max_size;
+static bool untrusted;  /* the clock says 1970 */
+static uint64_t known_ends, unknown_ends; /* of losses that came */
+
+enum { OFFSET_PAST_START_MS = 7 }; /* of the true time from what mono and START give; no whole minute */
 
 /* ---- the ledgers ---- */
 
+static unsigned index_of(uint16_t number)
+{
+	return number == device[0] ? 0 : 1;
+}
+
 static void note(struct far *f, uint16_t number, uint64_t from, uint64_t to, enum fate fate)
 {
-	unsigned i = number == device[0] ? 0 : 1;
+	unsigned i = index_of(number);
 
 	assert_int_equal(number, device[i]);
 	assert_true(from >= first[i] && to < first[i] + made[i]);
@@ -86,26 +96,65 @@ static int on_live(void *arg, const struct gw_reading *r)
 	return on_replay(arg, &r, 1);
 }
 
+static int64_t mono_of(uint16_t number, uint64_t seq)
+{
+	return (int64_t)(seq - first[index_of(number)]) * step_ms;
+}
+
+static int64_t true_ms(uint16_t number, uint64_t seq)
+{
+	return START + mono_of(number, seq) + (gw_clock_kept(d.clock) ? OFFSET_PAST_START_MS : 0);
+}
+
+/* 1970 is no time for a loss: the true one or none. */
+static void check_loss_times(const struct gw_loss_row *row)
+{
+	if (row->ts_from_ms)
+		assert_int_equal(row->ts_from_ms, true_ms(row->device, row->from));
+	if (row->ts_to_ms)
+		assert_int_equal(row->ts_to_ms, true_ms(row->device, row->to));
+	known_ends += row->ts_to_ms != 0;
+	unknown_ends += row->ts_to_ms == 0;
+}
+
 static int on_loss(void *arg, const struct gw_loss_row *row)
 {
 	assert_int_equal(row->cause, GW_LOSS_BUFFER_FULL);
 	assert_int_equal(row->readings, row->to - row->from + 1);
+	check_loss_times(row);
 	note(arg, row->device, row->from, row->to, LOST);
 	ack(arg, GW_ACK_LOSS, 0, row->id, row->id);
 	return 1;
+}
+
+/* Its slot is one of the clock by which it was folded; whatever it says first it says for ever. */
+static void check_window_times(struct far *f, const struct gw_window *folded, const struct gw_window *w)
+{
+	unsigned i = index_of(w->device);
+	int64_t *before = &f->window_ts[i][w->from - first[i]];
+	int64_t ahead_ms = w->flags ? 0 : START + (folded->flags ? OFFSET_PAST_START_MS : 0);
+
+	assert_int_equal(folded->ts_from_ms / w->window_ms, folded->ts_to_ms / w->window_ms);
+	assert_int_equal(w->crc, gw_window_crc(w));
+	assert_int_equal(w->mono_from_ms, mono_of(w->device, w->from));
+	assert_int_equal(w->ts_from_ms, w->mono_from_ms + ahead_ms);
+	assert_int_equal(w->ts_to_ms, w->mono_to_ms + ahead_ms);
+	assert_true(*before == 0 || *before == w->ts_from_ms + 1);
+	*before = w->ts_from_ms + 1;
+	f->marked += w->flags == GW_READING_UNSYNCED;
 }
 
 /* What the plant made is known by its number: min and max follow. */
 static int on_window(void *arg, const struct gw_window_row *row)
 {
 	struct far *f = arg;
-	const struct gw_window *w = row->window;
+	const struct gw_window *w = gw_timekeeper_send_window(&f->sink, row->window);
 	const struct gw_window_point *p = gw_window_points(w);
 
 	note(f, w->device, w->from, w->to, THINNED);
 	assert_int_equal(w->points, POINTS);
 	assert_int_equal(w->qualities, 0);
-	assert_int_equal(w->ts_from_ms / w->window_ms, w->ts_to_ms / w->window_ms);
+	check_window_times(f, row->window, w);
 	for (unsigned i = 0; i < POINTS; i++) {
 		double mean = (double)(w->from * 1000 + i) / 2 + (double)((w->to - (w->to > w->from)) * 1000 + i) / 2;
 
@@ -169,6 +218,17 @@ static void on_window_gone(void *arg, uint64_t id)
 	gw_evict_window_gone(&d, id);
 }
 
+static int on_correction(void *arg, uint64_t id)
+{
+	ack(arg, GW_ACK_CORRECTION, 0, id, id);
+	return 1;
+}
+
+static void on_corrected(void *arg, uint64_t id)
+{
+	(void)arg, (void)id;
+}
+
 static uint64_t on_loss_id(void *arg)
 {
 	(void)arg;
@@ -185,11 +245,12 @@ static const struct gw_deliver_ops ops = {
 	.live = on_live, .replay = on_replay, .loss = on_loss, .window = on_window, .fetch = fetch,
 	.fetch_windows = fetch_windows, .window_gone = on_window_gone, .settled = on_settled,
 	.loss_changed = on_loss_changed, .loss_id = on_loss_id, .newest = no_newest,
+	.correction = on_correction, .corrected = on_corrected,
 };
 
 static void answer(struct far *f)
 {
-	for (size_t i = 0; i < f->nacks; i++)
+	for (size_t i = 0; i < f->nacks && !f->silent; i++)
 		gw_deliver_ack(f->sink.deliver, &f->acks[i]);
 	f->nacks = 0;
 	gw_sink_pump(&f->sink);
@@ -296,24 +357,28 @@ static void close_all(void)
 	free(d.changed_losses);
 }
 
-static void begin_world(uint64_t from_now_ms, int64_t every_ms)
+static void begin_world(int64_t every_ms)
 {
 	memset(far, 0, sizeof(far));
 	memset(made, 0, sizeof(made));
-	now_ms = START + (int64_t)from_now_ms;
 	step_ms = every_ms;
+	untrusted = false;
+	known_ends = unknown_ends = 0;
 	far[0].present = true;
 	open_all();
 }
 
 static void hand_in(unsigned i, uint64_t seq)
 {
-	int64_t ts_ms = START + (int64_t)(seq - first[i]) * step_ms;
+	int64_t mono_ms = mono_of(device[i], seq), ts_ms = untrusted ? mono_ms : true_ms(device[i], seq);
 	struct gw_reading *r = some_reading(device[i], seq, ts_ms, POINTS);
 	const struct gw_reading *kept;
 	uint64_t at;
 
-	r->mono_ms = ts_ms - START;
+	r->mono_ms = mono_ms;
+	r->flags = untrusted ? GW_READING_UNSYNCED : 0;
+	if (untrusted)
+		gw_clock_made(d.clock, mono_ms);
 	r->crc = gw_reading_crc(r);
 	while ((kept = gw_ring_append(d.ring, r, &at)) == NULL) {
 		gw_commit_make_room(&d, r->size);
@@ -367,7 +432,7 @@ static void kill_and_restart(void)
 
 	assert_true(n < MOST / 10);
 	for (size_t i = 0; i < n; i++) {
-		seqs[i][0] = d.pending[i].r->device == device[0] ? 0 : 1;
+		seqs[i][0] = index_of(d.pending[i].r->device);
 		seqs[i][1] = d.pending[i].r->seq;
 	}
 	close_all();
@@ -426,7 +491,7 @@ static long long rows_of(const char *query)
 static void three_times_the_buffer_leave_a_window_for_each_minute(void **state)
 {
 	(void)state;
-	begin_world(0, 1000);
+	begin_world(1000);
 	make(6000); /* 100 minutes, 15 MB for 5 MiB */
 	settle();
 	assert_int_equal(count(&far[0], RECEIVED), 12000); /* who was there got all of them */
@@ -447,7 +512,7 @@ static void three_times_the_buffer_leave_a_window_for_each_minute(void **state)
 static void kills_in_the_middle_of_thinning_lose_and_double_nothing(void **state)
 {
 	(void)state;
-	begin_world(0, 1000);
+	begin_world(1000);
 	srand(7);
 	for (unsigned i = 0; i < 14; i++) {
 		make(300 + (unsigned)rand() % 80);
@@ -469,12 +534,14 @@ static void minutes_become_ten_minutes_and_at_last_the_oldest_are_losses(void **
 	uint64_t edge = 0;
 
 	(void)state;
-	begin_world(0, 30000); /* two readings a minute */
+	begin_world(30000); /* two readings a minute */
 	make(3000);
 	settle();
 	assert_true(rows_of("SELECT count(*) FROM window WHERE window_ms = 600000") > 0);
 	assert_int_equal(rows_of("SELECT count(*) FROM loss"), 0);
-	make(9000);
+	while (gw_deliver_stats(far[1].sink.deliver).losses == 0) /* make() says when that is never */
+		make(250);
+	make(500);
 	settle();
 	kill_and_restart();
 	assert_true(shop_size(&s, "") + shop_size(&s, "-wal") + shop_size(&s, ".reserve") <= 8 << 20);
@@ -484,6 +551,7 @@ static void minutes_become_ten_minutes_and_at_last_the_oldest_are_losses(void **
 	assert_true(far[1].ten_minutes > 50);
 	while (far[1].fate[0][edge] == LOST) /* the oldest are lost, then come windows, then readings */
 		edge++;
+	assert_int_equal(unknown_ends, 0);
 	assert_int_equal(far[1].fate[0][edge], THINNED);
 	for (; edge < made[0] && far[1].fate[0][edge] == THINNED; edge++)
 		;
@@ -495,7 +563,7 @@ static void minutes_become_ten_minutes_and_at_last_the_oldest_are_losses(void **
 static void what_is_asked_for_again_does_not_bring_back_what_lies_in_a_window(void **state)
 {
 	(void)state;
-	begin_world(0, 1000);
+	begin_world(1000);
 	make(4000);
 	settle();
 	assert_true(gw_deliver_stats(far[1].sink.deliver).thinned > 2000);
@@ -513,7 +581,7 @@ static void thirty_days(int mode, int64_t every_ms)
 {
 	when_full = mode;
 	max_size = 16 << 20; /* the smallest that the configuration allows */
-	begin_world(0, every_ms);
+	begin_world(every_ms);
 	make((unsigned)(INT64_C(30) * 86400 * 1000 / every_ms));
 	settle();
 	assert_int_equal(count(&far[0], RECEIVED), made[0] + made[1]); /* who was there got all of them */
@@ -556,6 +624,67 @@ static void thirty_days_that_do_not_fit_become_windows(void **state)
 	close_all();
 }
 
+/* A time server answers; what is known is kept with the next commit. */
+static void synchronise(void)
+{
+	int64_t mono_us = mono_of(device[0], first[0] + made[0]) * 1000;
+
+	gw_clock_look(d.clock, true, mono_us, (START + OFFSET_PAST_START_MS) * 1000 + mono_us);
+	settle();
+	assert_int_equal(gw_clock_kept(d.clock), 1);
+	untrusted = false;
+}
+
+static void windows_of_untrusted_times_go_with_them_or_with_the_true_ones_and_never_with_both(void **state)
+{
+	struct far *f = &far[1];
+	uint64_t marked;
+
+	(void)state;
+	begin_world(1000);
+	untrusted = true;
+	make(3000);
+	settle();
+	f->present = f->silent = true;
+	gw_deliver_connected(f->sink.deliver, 20, gw_now_us());
+	gw_sink_pump(&f->sink);
+	while (f->windows < 5)
+		turn();
+	marked = f->marked;
+	assert_int_equal(f->windows, marked); /* nobody knew better, and nobody has acknowledged them */
+	gw_deliver_disconnected(f->sink.deliver);
+	f->nacks = 0;
+	f->silent = false;
+	synchronise();
+	come_back(f);
+	assert_closed(f);
+	assert_int_equal(f->marked, 2 * marked); /* those again, as they were */
+	assert_true(f->windows > 2 * marked + 20);
+	close_all();
+}
+
+static void losses_say_no_time_rather_than_one_that_nobody_trusts(void **state)
+{
+	(void)state;
+	when_full = GW_DROP_OLDEST;
+	begin_world(1000);
+	untrusted = true;
+	make(2500);
+	settle();
+	come_back(&far[1]);
+	assert_true(count(&far[1], LOST) > 100);
+	assert_int_equal(known_ends, 0);
+	gw_deliver_disconnected(far[1].sink.deliver);
+	make(1500);
+	synchronise();
+	make(1500); /* what gives way now has its true time */
+	settle();
+	come_back(&far[1]);
+	assert_closed(&far[1]);
+	assert_true(known_ends > 0);
+	close_all();
+}
+
 /* In memory: thousands of synced commits are not what this is about. */
 static int begin_in_memory(void **state)
 {
@@ -582,6 +711,8 @@ int main(void)
 		TEST(thirty_days_that_fit_come_whole),
 		TEST(thirty_days_that_do_not_fit_lose_the_oldest_and_nothing_else),
 		TEST(thirty_days_that_do_not_fit_become_windows),
+		TEST(windows_of_untrusted_times_go_with_them_or_with_the_true_ones_and_never_with_both),
+		TEST(losses_say_no_time_rather_than_one_that_nobody_trusts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

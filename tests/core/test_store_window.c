@@ -15,6 +15,8 @@ static struct gw_windows *windows;
 static uint64_t fewer;
 static char seen[400]; /* what a visit showed of thinned numbers */
 
+static uint16_t flags; /* of the readings */
+
 static struct gw_window *window(uint16_t device, uint64_t from, uint64_t to, int64_t ts_ms)
 {
 	struct gw_fold *f = gw_fold_new(GW_MINUTE_MS);
@@ -24,6 +26,7 @@ static struct gw_window *window(uint16_t device, uint64_t from, uint64_t to, int
 		struct gw_reading *r = some_reading(device, seq, ts_ms + (int64_t)(seq - from) * 1000, 3);
 
 		r->mono_ms = r->ts_ms - START;
+		r->flags = flags;
 		assert_true(gw_fold_add(f, r));
 		free(r);
 	}
@@ -121,6 +124,27 @@ static void open_with_two_sinks(void)
 	shop_open(&s);
 	assert_int_equal(shop_register(&s, &r, 1, sinks, 2), 0);
 	assert_int_equal(r.device, 1);
+}
+
+/* What a loss would say of a window that is given up. */
+static void a_window_of_untrusted_times_has_none_for_a_loss(void **state)
+{
+	struct gw_windows_query q = { .max_bytes = 1 << 20 };
+
+	(void)state;
+	open_with_two_sinks();
+	keep(1, 100, 1, 1, 10, START);
+	flags = GW_READING_UNSYNCED;
+	keep(1, 110, 1, 11, 20, START + 10000);
+	flags = 0;
+	gw_store_windows(s.st, &q, got_windows, &s);
+	shop_wait(&s);
+	assert_int_equal(windows->n, 2); /* they are not joined */
+	assert_int_equal(windows->rows[0].ts_from_ms, START);
+	assert_int_equal(windows->rows[0].ts_to_ms, START + 9000);
+	assert_int_equal(windows->rows[1].ts_from_ms, 0);
+	assert_int_equal(windows->rows[1].ts_to_ms, 0);
+	gw_windows_free(windows);
 }
 
 static void pieces_of_a_minute_become_one_window_for_each_sink(void **state)
@@ -258,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(pieces_of_a_minute_become_one_window_for_each_sink),
+		TEST(a_window_of_untrusted_times_has_none_for_a_loss),
 		TEST(what_was_handed_out_never_changes_not_even_after_a_restart),
 		TEST(a_commit_that_is_handed_in_again_doubles_nothing),
 		TEST(minutes_join_within_their_ten_minutes),

@@ -12,10 +12,17 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import shims  # noqa: E402
-from harness import World, bench_source, program, wait_until  # noqa: E402
+from harness import World, bench_source, wait_until  # noqa: E402
 
 HOUR, YEAR = 3600, 365 * 86400
 DEVICES = ["bench-1", "bench-2"]
+
+
+def kept(w, key):
+    """What the buffer remembers of the clock under that key, or None."""
+    with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % w.path("buffer.db"), uri=True)) as db:
+        row = db.execute("SELECT value FROM state WHERE owner = 'clock' AND key = ?", (key,)).fetchone()
+    return row and row[0]
 
 
 def world():
@@ -39,11 +46,6 @@ def readings(w, device):
 class Clocks(unittest.TestCase):
     def corrections(self, w):
         return [json.loads(m[1]) for m in w.subscriber.all(w.topic("clock"))]
-
-    def kept(self, w, key):
-        with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % w.path("buffer.db"), uri=True)) as db:
-            row = db.execute("SELECT value FROM state WHERE owner = 'clock' AND key = ?", (key,)).fetchone()
-        return row and row[0]
 
     def wait_readings(self, w, more):
         """Until each device was polled so many times more."""
@@ -129,7 +131,7 @@ class Clocks(unittest.TestCase):
             self.assertLess(abs(state["ts"] / 1000 - began), 10, "since when it is online")
             self.assertEqual(w.ctl("status")["clock"], "synced")
             self.assertNotIn("clock_note", w.ctl("status"))
-            wait_until(lambda: self.kept(w, "done/1") == struct.pack("<Q", 1), 5, "the acknowledgement is kept")
+            wait_until(lambda: kept(w, "done/1") == struct.pack("<Q", 1), 5, "the acknowledgement is kept")
             w.daemon.end(signal.SIGKILL)
             w.start(wait=False)
             since = self.polls(w)
@@ -170,7 +172,7 @@ class Clocks(unittest.TestCase):
             self.wait_readings(w, 3)
             w.clock.set(0, True)
             wait_until(lambda: "the clock is synchronised" in w.daemon.text(), 5, "trust")
-            wait_until(lambda: self.kept(w, "correction/0000000001"), 5, "the correction is kept")
+            wait_until(lambda: kept(w, "correction/0000000001"), 5, "the correction is kept")
             w.daemon.kill()  # and the third one all that was learned
             w.config["buffer"]["sync"] = "100ms"
             w.start(wait=False)
