@@ -57,17 +57,19 @@ static void reserved(void *arg, const struct gw_err *err)
 	if (err)
 		gw_log(GW_WARNING, "numbers for '%s': %s", dev->name, err->msg);
 	else
-		dev->reserved += gw_device_rate(dev) * 2 + 4096;
+		dev->reserved = dev->asked;
 }
 
-/* true: next_seq may be given */
+/* true: next_seq may be given.  At least half a reservation is in hand: a disk may be away for so
+ * long.  Three quarters are asked for, because the store then has a whole one. */
 static bool number_ready(struct gw_daemon *d, struct gw_device *dev)
 {
-	uint64_t batch = gw_device_rate(dev) * 2 + 4096;
+	uint64_t batch = gw_reservation(gw_device_rate(dev));
 
 	if (!dev->reserving && dev->reserved < dev->next_seq + batch / 2) {
 		dev->reserving = true;
-		gw_store_reserve(d->store, dev->number, dev->reserved + batch, reserved, dev);
+		dev->asked = dev->next_seq + batch / 4 * 3;
+		gw_store_reserve(d->store, dev->number, dev->asked, reserved, dev);
 	}
 	return dev->next_seq < dev->reserved;
 }

@@ -163,7 +163,11 @@ typedef void gw_store_done_fn(void *arg, const struct gw_err *err); /* err NULL:
 void gw_store_register(struct gw_store *st, struct gw_registration *devices, size_t ndevices,
 		       struct gw_sink_registration *sinks, size_t nsinks, gw_store_done_fn *done, void *arg);
 
-/* More numbers for a device: `upto` may be given once done is called without error. */
+/* How many numbers are reserved ahead for so many readings an hour: half an hour's and a few.  So
+ * many at most are declared lost after a power cut. */
+uint64_t gw_reservation(uint64_t readings_an_hour);
+/* More numbers for a device: `upto` may be given once done is called without error.  The write that this
+ * costs reserves for all devices, so that most calls cost none. */
 void gw_store_reserve(struct gw_store *st, uint16_t device, uint64_t upto, gw_store_done_fn *done, void *arg);
 
 /* --- reading back: devices and layouts that stored readings refer to, due sets, losses --- */

@@ -21,7 +21,6 @@ enum {
 	GW_ROWS_A_TURN = 2000,      /* purged at each commit, in quiet times */
 	GW_ROWS_LOOKED_AT = 20000,  /* by one fetch, and by a purge that makes room */
 	GW_LOSSES_KEPT = 10000,     /* acknowledged loss records */
-	GW_RESERVATION_MIN = 4096,  /* numbers */
 };
 
 enum gw_statement {
@@ -49,6 +48,7 @@ struct gw_device_row {
 	uint64_t first, next;  /* as committed */
 	uint64_t given;        /* all below may have been given: what an orderly close writes to .seq */
 	uint64_t reserved;     /* the bound in .seq */
+	uint64_t rate;         /* readings an hour */
 	uint64_t readings;
 	uint64_t skipped;      /* highest seq that lies behind the purge's cursor because it was due */
 	uint64_t pending_next; /* in the open transaction */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBERS = UINT16_MAX };
+enum { NUMBERS = UINT16_MAX, A_FEW = 32 };
 #define AHEAD_MAX ((uint64_t)1 << 40)
 
 static uint64_t larger(uint64_t a, uint64_t b)
@@ -38,11 +38,9 @@ static uint64_t safe_start(const struct gw_db *d, const char *name, const struct
 	return larger(next, now_or_build(d));
 }
 
-static uint64_t ahead(uint64_t rate)
+uint64_t gw_reservation(uint64_t readings_an_hour)
 {
-	uint64_t two_hours = rate < AHEAD_MAX / 2 ? rate * 2 : AHEAD_MAX;
-
-	return larger(two_hours, GW_RESERVATION_MIN);
+	return (readings_an_hour < AHEAD_MAX ? readings_an_hour / 2 : AHEAD_MAX) + A_FEW;
 }
 
 /* Fills the numbers of *r but those that the tables give. */
@@ -54,7 +52,7 @@ static void plan_numbers(const struct gw_db *d, struct gw_registration *r)
 	r->device = row ? row->number : 0;
 	r->first_seq = row ? row->first : start;
 	r->next_seq = row ? row->next : start;
-	r->reserved = larger(start + ahead(r->rate), row ? row->reserved : 0);
+	r->reserved = larger(start + gw_reservation(r->rate), row ? row->reserved : 0);
 	r->gap_from = r->gap_to = 0;
 	if (row && !row->registered && start > row->next) {
 		r->gap_from = row->next;
@@ -192,6 +190,7 @@ static void settle_device(struct gw_db *d, const struct gw_registration *r)
 	if (r->gap_to)
 		row->given = r->gap_to + 1;
 	row->reserved = r->reserved;
+	row->rate = r->rate;
 	row->registered = true;
 }
 
@@ -272,6 +271,12 @@ int gw_db_register(struct gw_db *d, struct gw_registration *devices, size_t ndev
 	return 0;
 }
 
+/* As many as may be given until they are asked for again. */
+static uint64_t topped_up(const struct gw_device_row *row)
+{
+	return row->registered ? larger(row->reserved, row->next + gw_reservation(row->rate)) : row->reserved;
+}
+
 int gw_db_reserve(struct gw_db *d, uint16_t device, uint64_t upto, struct gw_err *err)
 {
 	struct gw_device_row *row = gw_db_device(d, device);
@@ -280,9 +285,15 @@ int gw_db_reserve(struct gw_db *d, uint16_t device, uint64_t upto, struct gw_err
 		return gw_err_set(err, GW_EBUG, "buffer %s: device %u was never registered", d->path, device);
 	if (upto <= row->reserved)
 		return 0;
-	gw_seqfile_set(d->seq, row->name, upto);
+	for (size_t i = 0; i < d->ndevices; i++) {
+		if (d->device[i].registered)
+			gw_seqfile_set(d->seq, d->device[i].name, topped_up(&d->device[i]));
+	}
+	gw_seqfile_set(d->seq, row->name, larger(upto, topped_up(row)));
 	if (gw_seqfile_write(d->seq, err) < 0)
 		return -1;
-	row->reserved = upto;
+	for (size_t i = 0; i < d->ndevices; i++)
+		d->device[i].reserved = topped_up(&d->device[i]);
+	row->reserved = larger(upto, row->reserved);
 	return 0;
 }

@@ -72,7 +72,7 @@ static inline void register_all(struct little *l, const char *layout)
 	static const char *const sinks[LITTLE_SINKS] = { "near", "far" };
 
 	for (unsigned i = 0; i < LITTLE_DEVICES; i++)
-		l->reg[i] = (struct gw_registration){ .name = names[i], .layout = body[i], .rate = 60,
+		l->reg[i] = (struct gw_registration){ .name = names[i], .layout = body[i], .rate = LITTLE_RATE,
 						      .layout_size = layout_of(body[i], names[i], layout) };
 	for (unsigned i = 0; i < LITTLE_SINKS; i++)
 		l->sink_reg[i] = (struct gw_sink_registration){ .name = sinks[i] };
@@ -212,11 +212,14 @@ static inline void little_connect(struct little *l, unsigned sink)
 
 static inline bool number_is_there(struct little *l, struct gw_device *dev)
 {
-	if (dev->next_seq < dev->reserved)
+	uint64_t batch = gw_reservation(LITTLE_RATE);
+
+	if (dev->reserved >= dev->next_seq + batch / 2)
 		return true;
-	gw_store_reserve(l->d.store, dev->number, dev->reserved + 100, little_registered, l);
+	dev->asked = dev->next_seq + batch / 4 * 3;
+	gw_store_reserve(l->d.store, dev->number, dev->asked, little_registered, l);
 	little_wait(l);
-	dev->reserved += 100;
+	dev->reserved = dev->asked;
 	return true;
 }
 

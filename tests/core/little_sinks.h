@@ -21,7 +21,7 @@
 #include "centre.h"
 #include "some_reading.h"
 
-enum { LITTLE_DEVICES = 3, LITTLE_SINKS = 2, LITTLE_POINTS = 60 };
+enum { LITTLE_DEVICES = 3, LITTLE_SINKS = 2, LITTLE_POINTS = 60, LITTLE_RATE = 60 };
 
 struct little {
 	struct gw_daemon d;

@@ -226,6 +226,8 @@ static const char *books(struct little *l, const struct gw_ranges *kept)
 		for (unsigned k = 0; k < LITTLE_DEVICES && !wrong; k++) {
 			if (centre_common(&kept[k], &centre[i][k].lost_by_fault))
 				wrong = "what was committed is declared lost";
+			else if (centre[i][k].lost_by_fault.total > 3 * gw_reservation(LITTLE_RATE)) /* two cuts, harm */
+				wrong = "more is declared lost than two cuts can cost";
 			else
 				wrong = centre_books(&centre[i][k], l->device[k]->next_seq);
 		}

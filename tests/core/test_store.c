@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include "base/messages.h"
 #include "one_store.h"
 
@@ -16,7 +18,7 @@ static void a_new_buffer_numbers_from_the_later_of_now_and_the_build(void **stat
 	assert_int_equal(r.first_seq, 4102444800000);
 	assert_int_equal(r.next_seq, r.first_seq);
 	assert_int_equal(r.from_seq, r.first_seq);
-	assert_int_equal(r.reserved, r.first_seq + 7200);
+	assert_int_equal(r.reserved, r.first_seq + 1800 + 32);
 	assert_int_equal(r.gap_to, 0);
 	shop_close(&s);
 	shop_free(&s);
@@ -268,7 +270,7 @@ static void everything_is_there_again_after_a_restart(void **state)
 		assert_int_equal(again.gap_to, 0); /* the stop was orderly */
 		assert_int_equal(again.layout_number, 2);
 		assert_int_equal(again.from_seq, base + 10);
-		assert_int_equal(again.reserved, base + 10 + 4096);
+		assert_int_equal(again.reserved, base + 10 + gw_reservation(0));
 		assert_int_equal(sink.session, 77);
 		assert_false(sink.fresh);
 	}
@@ -319,6 +321,67 @@ static void reservations_go_up_and_survive(void **state)
 	shop_wait(&s);
 	assert_true(s.failed);
 	assert_non_null(strstr(s.err.msg, ": device 9 was never registered"));
+}
+
+/* What .seq holds, as a sum of its bytes. */
+static uint64_t sum_of_bounds(void)
+{
+	unsigned char bytes[8192];
+	char name[128];
+	uint64_t sum = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s.seq", s.path);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	n = read(fd, bytes, sizeof(bytes));
+	assert_int_equal(n, sizeof(bytes));
+	close(fd);
+	for (ssize_t i = 0; i < n; i++)
+		sum = sum * 31 + bytes[i];
+	return sum;
+}
+
+static void one_write_reserves_numbers_for_all_devices(void **state)
+{
+	struct gw_registration r[2] = { { .name = "pump", .rate = 3600 }, { .name = "meter", .rate = 3600 } };
+	struct gw_sink_registration sink = { .name = "goc" };
+	uint64_t sum;
+
+	(void)state;
+	shop_open(&s);
+	assert_int_equal(shop_register(&s, r, 2, &sink, 1), 0);
+	for (unsigned i = 0; i < 2; i++)
+		put(&(struct shop_batch){ r[i].device, r[i].next_seq, 1000, 1, 1000, 0, 0, true });
+	gw_store_reserve(s.st, r[0].device, r[0].next_seq + 1000 + 1300, shop_done, &s);
+	shop_wait(&s);
+	sum = sum_of_bounds();
+	gw_store_reserve(s.st, r[1].device, r[1].next_seq + 1000 + 1300, shop_done, &s);
+	shop_wait(&s);
+	assert_int_equal(sum_of_bounds(), sum);
+	gw_store_reserve(s.st, r[1].device, r[1].next_seq + 1000 + 1833, shop_done, &s);
+	shop_wait(&s);
+	assert_int_not_equal(sum_of_bounds(), sum);
+}
+
+/* The files as they are without an orderly end. */
+static void a_power_cut_costs_half_an_hour_of_numbers(void **state)
+{
+	struct gw_registration r, after;
+	char command[300];
+
+	(void)state;
+	shop_open(&s);
+	r = shop_device(&s, "pump"); /* one reading a second */
+	put(&(struct shop_batch){ r.device, r.next_seq, 10, 1, 1000, 0, 0, true });
+	snprintf(command, sizeof(command), "cd %s && mkdir cut && cp b.db b.db-wal b.db.seq cut", s.folder);
+	assert_int_equal(system(command), 0);
+	shop_close(&s);
+	snprintf(s.path, sizeof(s.path), "%.60s/cut/b.db", s.folder);
+	shop_open(&s);
+	after = shop_device(&s, "pump");
+	assert_int_equal(after.gap_from, r.next_seq + 10);
+	assert_int_equal(after.gap_to, r.next_seq + 1800 + 32 - 1);
 }
 
 static void verify_counts_damaged_rows_and_a_fetch_leaves_them_out(void **state)
@@ -399,6 +462,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(everything_is_there_again_after_a_restart, begin, end),
 		cmocka_unit_test_setup_teardown(a_reload_keeps_numbers_and_a_sink_that_left_begins_anew, begin, end),
 		cmocka_unit_test_setup_teardown(reservations_go_up_and_survive, begin, end),
+		cmocka_unit_test_setup_teardown(one_write_reserves_numbers_for_all_devices, begin, end),
+		cmocka_unit_test_setup_teardown(a_power_cut_costs_half_an_hour_of_numbers, begin, end),
 		cmocka_unit_test_setup_teardown(verify_counts_damaged_rows_and_a_fetch_leaves_them_out, begin, end),
 		cmocka_unit_test_setup_teardown(closing_carries_out_what_was_asked, begin, end),
 	};
