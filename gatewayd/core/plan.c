@@ -11,8 +11,6 @@
 
 #include "base/text.h"
 
-enum { DEVICES_MAX = 4096 };
-
 /* ---- what a source declares ---- */
 
 static char *text(struct gw_arena *a, struct gw_str s)
@@ -40,7 +38,9 @@ static void *room(struct gw_arena *a, void *items, size_t n, size_t *capacity, s
 static int declare_device(struct gw_arena *a, struct gw_candidate *c, const struct gw_msg_device *m,
 			  struct gw_err *err)
 {
-	if (m->device != c->ndevices || c->ndevices == DEVICES_MAX)
+	if (c->ndevices == GW_SOURCE_DEVICES_MAX)
+		return gw_err_set(err, GW_EPROTO, "declared more than %d devices", GW_SOURCE_DEVICES_MAX);
+	if (m->device != c->ndevices)
 		return gw_err_set(err, GW_EPROTO, "declared device %u after %zu devices", m->device,
 				  c->ndevices);
 	c->devices = room(a, c->devices, c->ndevices, &c->capacity, sizeof(*c->devices));
@@ -59,7 +59,11 @@ static int declare_point(struct gw_arena *a, struct gw_candidate *c, const struc
 	if (m->device >= c->ndevices)
 		return gw_err_set(err, GW_EPROTO, "declared a point of an unknown device");
 	d = &c->devices[m->device];
-	if (m->point != d->npoints || d->npoints == GW_POINTS_MAX)
+	if (d->npoints == GW_POINTS_MAX)
+		return gw_err_set(err, GW_EPROTO, "declared more than %d points of %s", GW_POINTS_MAX, d->name);
+	if (c->npoints == GW_SOURCE_POINTS_MAX)
+		return gw_err_set(err, GW_EPROTO, "declared more than %d points", GW_SOURCE_POINTS_MAX);
+	if (m->point != d->npoints)
 		return gw_err_set(err, GW_EPROTO, "declared point %u of %s after %zu points", m->point,
 				  d->name, d->npoints);
 	if (m->kind == GW_NONE || m->kind >= GW_ENUM || m->interval_ms <= 0)
@@ -73,6 +77,7 @@ static int declare_point(struct gw_arena *a, struct gw_candidate *c, const struc
 	if (!gw_name_ok(d->points[d->npoints].name))
 		return gw_err_set(err, GW_EPROTO, "declared a point of %s with a bad name", d->name);
 	d->npoints++;
+	c->npoints++;
 	return 0;
 }
 

@@ -15,6 +15,9 @@
 
 struct gw_device;
 
+/* Of one source; what a plugin declares takes some 50 MB at most. */
+enum { GW_SOURCE_DEVICES_MAX = 4096, GW_SOURCE_POINTS_MAX = 200000 };
+
 struct gw_declared_point {
 	const char *name, *unit; /* unit: the plugin's, may be NULL */
 	enum gw_kind kind;
@@ -35,6 +38,7 @@ struct gw_candidate {
 	struct gw_plan *plan;
 	struct gw_declared_device *devices; /* of a source, in the plan's arena */
 	size_t ndevices, capacity;
+	size_t npoints; /* of all of them */
 	struct gw_device **built; /* ndevices; when there is no problem.  Whoever takes one sets it NULL. */
 	bool answered;
 	bool changed; /* found by a reload: new, or not what runs under that name */

@@ -44,9 +44,8 @@ struct mqtt_commands {
 
 struct mqtt_commands *mqtt_commands_new(struct gw_plugin *p)
 {
-	struct mqtt_commands *c = mqtt_grow(NULL, sizeof(*c));
+	struct mqtt_commands *c = gw_arena_alloc(gw_plugin_arena(p), sizeof(*c));
 
-	memset(c, 0, sizeof(*c));
 	c->plugin = p;
 	return c;
 }
@@ -59,7 +58,6 @@ void mqtt_commands_free(struct mqtt_commands *c)
 		free(c->seen[i].reply);
 	for (size_t i = 0; i < c->nreplies; i++)
 		free(c->replies[i]);
-	free(c);
 }
 
 void mqtt_commands_start(struct mqtt_commands *c, const struct mqtt_fleet *f)

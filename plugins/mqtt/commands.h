@@ -26,6 +26,7 @@ enum {
 
 struct mqtt_commands;
 
+/* In the plugin's arena: one that is configured and never started leaves nothing behind. */
 struct mqtt_commands *mqtt_commands_new(struct gw_plugin *p);
 void mqtt_commands_free(struct mqtt_commands *c); /* NULL is allowed */
 
