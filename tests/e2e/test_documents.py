@@ -168,6 +168,13 @@ class Documents(unittest.TestCase):
                 for word in re.findall(r"[`$] ?(?:sudo )?gatewayctl ([a-z]+)", f.read()):
                     self.assertIn(word, commands, name)
 
+    def test_the_manual_of_modbus_names_every_key_of_the_plugin(self):
+        keys = set(re.findall(r'\.name = "([a-z0-9_]+)"', read(os.path.join(ROOT, "plugins/modbus/keys.c"))))
+        self.assertGreater(len(keys), 40)
+        manual = "".join(read(os.path.join(ROOT, "docs", name)) for name in ("modbus.md", "modbus-equipment.md"))
+        quoted = re.findall(r"```.*?```|`[^`\n]+`", manual, re.S)  # a word of the running text names nothing
+        self.assertEqual(sorted(keys - set(re.findall(r"[a-z0-9_]+", " ".join(quoted)))), [])
+
     def test_the_page_of_equipment_names_settings_and_tests_that_exist(self):
         with open(os.path.join(ROOT, "docs/gatewayd.schema.json")) as f:
             keys = set(re.findall(r'"([a-z_0-9]+)": \{', f.read()))

