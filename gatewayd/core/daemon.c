@@ -256,6 +256,7 @@ static int open_all(struct gw_daemon *d, struct gw_err *err)
 	gw_timekeeper_begin(d);
 	d->salvaging = d->info.salvaging;
 	d->salvage_exact = !d->info.due_assumed;
+	gw_repair_old_removed(d->info.old_removed);
 	if (gw_ring_open(&d->ring, &ring, &d->ring_found, &why, err) != 0)
 		return gw_err_ctx(err, "buffer.ring");
 	if (why)

@@ -224,6 +224,7 @@ void gw_evict_window_gone(struct gw_daemon *d, uint64_t id);
 void gw_evict_free(struct gw_daemon *d);
 /* repair.c: damage to the buffer */
 void gw_repair_event(void *arg, const struct gw_store_event *e);
+void gw_repair_old_removed(unsigned n); /* says so */
 void gw_repair_recovered(struct gw_daemon *d); /* all that is due is known to the sinks */
 
 /* state.c */

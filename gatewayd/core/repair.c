@@ -18,6 +18,12 @@ static void prove(struct gw_daemon *d)
 		gw_deliver_prove(d->sinks[i]->deliver, d->salvage_exact);
 }
 
+void gw_repair_old_removed(unsigned n)
+{
+	if (n)
+		gw_log(GW_WARNING, "%u older damaged buffer%s removed: two are kept", n, n == 1 ? " was" : "s were");
+}
+
 static void put_aside(struct gw_daemon *d, const struct gw_store_event *e)
 {
 	const char *what = e->why == GW_STORE_REMOVED ? "was removed or replaced under way" : "is damaged";
@@ -26,6 +32,7 @@ static void put_aside(struct gw_daemon *d, const struct gw_store_event *e)
 		gw_log(GW_ERROR, "the buffer %s: what lay there is %s now, a new one was begun", what, e->aside);
 	else
 		gw_log(GW_ERROR, "the buffer %s: a new one was begun", what);
+	gw_repair_old_removed(e->old_removed);
 	d->salvaging = true;
 	for (size_t i = 0; i < d->nsinks; i++)
 		doubt(d, d->sinks[i]);

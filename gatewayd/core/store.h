@@ -71,6 +71,7 @@ struct gw_store_event {
 	enum gw_store_event_kind kind;
 	enum gw_store_why why; /* PUT_ASIDE */
 	char aside[512];       /* where it lies now; "": it had been removed */
+	unsigned old_removed;  /* PUT_ASIDE: so many older ones, to keep two */
 	uint64_t rows;         /* SALVAGED: readings that were moved */
 	bool exact;            /* SALVAGED: what was due is known; else all was taken to be due */
 	bool full;             /* SALVAGED: ended for want of room */
@@ -96,6 +97,7 @@ struct gw_store_info {
 	uint32_t boot;       /* number of this boot */
 	bool created;        /* there was no database, or nothing of it could be read */
 	bool salvaging;      /* readings of a damaged one follow: wait for GW_STORE_SALVAGED */
+	unsigned old_removed; /* databases that had been put aside earlier; two are kept */
 	bool due_assumed;    /* after a damage all was taken to be due (GW_STORE_SALVAGED, exact) */
 	uint64_t readings, bytes;
 	int64_t oldest_ts_ms; /* 0: none */

@@ -7,7 +7,9 @@
  */
 #include "core/store_private.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -122,6 +124,75 @@ int gw_aside_finish(struct gw_db *d)
 	if (write_mark(d, 0, &ignored) < 0 || gw_seqfile_write(d->seq, &ignored) < 0)
 		return SQLITE_IOERR_WRITE;
 	return SQLITE_OK;
+}
+
+/* ---- not too many of them ---- */
+
+/* The name of the database of which this is a file; false: of none that was put aside. */
+static bool database_of(const char *file, const char *prefix, char name[256])
+{
+	size_t n;
+
+	if (strncmp(file, prefix, strlen(prefix)) != 0)
+		return false;
+	n = (size_t)snprintf(name, 256, "%.255s", file);
+	for (size_t i = 0; i + 1 < SUFFIXES; i++) {
+		size_t length = strlen(suffix[i]);
+
+		if (n > length && strcmp(name + n - length, suffix[i]) == 0)
+			name[n - length] = '\0';
+	}
+	return true;
+}
+
+/* Names sort as their times do.  False: there are two at most. */
+static bool third_newest(DIR *folder, const char *prefix, const char *current, char found[256])
+{
+	char newest[256] = "", name[256];
+	const struct dirent *e;
+
+	found[0] = '\0';
+	rewinddir(folder);
+	while ((e = readdir(folder))) {
+		if (!database_of(e->d_name, prefix, name) || strcmp(name, current) == 0 ||
+		    strcmp(name, newest) == 0)
+			continue;
+		if (strcmp(name, newest) > 0) {
+			snprintf(found, 256, "%s", newest);
+			snprintf(newest, sizeof(newest), "%s", name);
+		} else if (strcmp(name, found) > 0) {
+			snprintf(found, 256, "%s", name);
+		}
+	}
+	return found[0] != '\0';
+}
+
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+unsigned gw_aside_remove_old(const char *path, const char *aside)
+{
+	char copy[PATH_SIZE], prefix[256], old[256], name[PATH_SIZE + 256];
+	const char *where;
+	unsigned n = 0;
+	DIR *folder;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	snprintf(prefix, sizeof(prefix), "%.240s.damaged-", file_name(path));
+	where = dirname(copy);
+	folder = opendir(where);
+	while (folder && third_newest(folder, prefix, file_name(aside), old) && n < 1000) {
+		snprintf(name, sizeof(name), "%s/%s", where, old);
+		gw_aside_remove(name);
+		n++;
+	}
+	if (folder)
+		closedir(folder);
+	return n;
 }
 
 void gw_aside_remove(const char *aside)

@@ -246,6 +246,7 @@ static void begin_running(struct gw_db *d, const struct gw_store_options *opts, 
 			  char aside[512])
 {
 	info->salvaging = gw_salvage_runs(d);
+	info->old_removed = d->old_removed;
 	info->due_assumed = !gw_salvage_due_was_known(d);
 	if (info->salvaging && *aside == 0)
 		snprintf(aside, 512, "%s", d->salvage.aside);

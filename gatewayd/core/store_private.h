@@ -116,6 +116,7 @@ struct gw_db {
 	bool renewing;     /* put aside, and the new one not ready yet */
 	sqlite3 *former;   /* of a file that was removed, until its books are taken over */
 	struct gw_salvage salvage;
+	unsigned old_removed; /* that had been put aside earlier */
 	char buffer[37], boot[64]; /* identifiers; boot_number is what readings carry */
 	uint32_t boot_number;
 	int64_t idle_ms, idle_at_ms; /* between slices of verification; when the next is due */
@@ -235,6 +236,8 @@ int gw_put_aside(struct gw_db *d, bool resumable, char aside[512], struct gw_err
 bool gw_aside_is_unfinished(const struct gw_db *d);
 int gw_aside_finish(struct gw_db *d); /* SQLite's code */
 void gw_aside_remove(const char *aside);
+/* All but this one and the newest of the others.  Returns how many. */
+unsigned gw_aside_remove_old(const char *path, const char *aside);
 
 /* store_purge.c */
 /* In the open transaction.  ceiling 0: the usual slice; else history too, until `need`

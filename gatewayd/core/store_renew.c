@@ -105,6 +105,8 @@ int gw_renew_end(struct gw_db *d)
 		rc = gw_db_run(d, GW_SQL_COMMIT, "");
 	if (rc == SQLITE_OK)
 		rc = gw_aside_finish(d);
+	if (rc == SQLITE_OK && *d->salvage.aside)
+		d->old_removed = gw_aside_remove_old(d->path, d->salvage.aside);
 	d->purge = (struct gw_purge){ 0 };
 	d->renewing = rc != SQLITE_OK;
 	return rc;
@@ -157,6 +159,7 @@ int gw_db_renew(struct gw_db *d, enum gw_store_why why, struct gw_err *err)
 	if (rc != SQLITE_OK)
 		return gw_db_err(d, rc, "begin it anew", err);
 	d->damaged = false;
+	e.old_removed = d->old_removed;
 	if (*e.aside == 0)
 		snprintf(e.aside, sizeof(e.aside), "%s", d->salvage.aside);
 	gw_db_tell(d, &e);

@@ -391,6 +391,25 @@ static void without_the_file_of_bounds_numbers_jump_ahead(void **state)
 	assert_int_equal(r.gap_to, 0);
 }
 
+static void two_damaged_buffers_are_kept(void **state)
+{
+	char command[300];
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		struct gw_registration r;
+
+		shop_open(&s);
+		assert_int_equal(s.info.old_removed, i >= 3);
+		r = shop_device(&s, "pump");
+		put(&(struct shop_batch){ r.device, r.next_seq, 10, 5, 5000, r.next_seq, r.next_seq + 9, false });
+		shop_close(&s);
+		overwrite("", 0, "not a database\n\0", 16);
+	}
+	snprintf(command, sizeof(command), "test $(ls %s | grep -c 'damaged-[0-9TZ-]*$') -eq 2", s.folder);
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +424,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_database_removed_under_way_is_begun_anew, begin, end),
 		cmocka_unit_test_setup_teardown(what_was_committed_survives_a_kill, begin, end),
 		cmocka_unit_test_setup_teardown(without_the_file_of_bounds_numbers_jump_ahead, begin, end),
+		cmocka_unit_test_setup_teardown(two_damaged_buffers_are_kept, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
