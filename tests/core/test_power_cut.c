@@ -80,7 +80,7 @@ static void the_recording_has_it_all(void **state)
 static void power_may_be_cut_at_any_time(void **state)
 {
 	(void)state;
-	cut_between(days, "two days", 0, days->log->n, 320);
+	cut_between(days, "two days", 0, days->log->n, 260);
 }
 
 static void power_may_be_cut_at_the_first_start(void **state)
