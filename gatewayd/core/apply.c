@@ -12,40 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- copies that outlive the plan ---- */
-
-static const char *own(const char *text)
-{
-	return text ? strdup(text) : NULL;
-}
-
-static void instance_copy(struct gw_instance *to, const struct gw_instance *from)
-{
-	*to = *from;
-	to->name = own(from->name);
-	to->plugin = own(from->plugin);
-	to->program = own(from->program);
-	to->node = NULL;
-	memset(&to->source, 0, sizeof(to->source));
-	to->stream = dup(from->stream);
-	to->nfiles = 0;
-}
-
-static void instance_free(struct gw_instance *i)
-{
-	free((char *)i->name);
-	free((char *)i->plugin);
-	free((char *)i->program);
-	if (i->stream >= 0)
-		close(i->stream);
-}
-
-static bool same(const struct gw_instance *a, const struct gw_instance *b)
-{
-	return a->sink == b->sink && strcmp(a->name, b->name) == 0 && strcmp(a->plugin, b->plugin) == 0 &&
-	       strcmp(a->program, b->program) == 0 && a->hash == b->hash && a->stream_size == b->stream_size &&
-	       a->replay_rate == b->replay_rate;
-}
+/* ---- mark ---- */
 
 /* A process that ended while it waited for its turn is started again by this. */
 static void go(struct gw_child *child, const struct gw_daemon *d)
@@ -54,108 +21,27 @@ static void go(struct gw_child *child, const struct gw_daemon *d)
 	gw_child_start(child);
 }
 
-static bool installed(const struct gw_daemon *d, const struct gw_device *dev)
-{
-	return dev->number < d->ndevices && d->devices[dev->number] == dev;
-}
-
-void gw_source_free(struct gw_source *s)
-{
-	if (!s)
-		return;
-	gw_child_free(s->child);
-	for (size_t i = 0; i < s->ndevices; i++)
-		if (!installed(s->daemon, s->devices[i]))
-			gw_device_drop(s->devices[i]);
-	free(s->devices);
-	gw_arena_free(s->redeclared_arena);
-	instance_free(&s->instance);
-	free(s);
-}
-
-void gw_sink_free(struct gw_sink *s)
-{
-	if (!s)
-		return;
-	gw_child_free(s->child);
-	gw_deliver_free(s->deliver);
-	gw_watch_stop(s->timer);
-	free(s->told);
-	free(s->progress);
-	instance_free(&s->instance);
-	free(s);
-}
-
-/* ---- what is new ---- */
-
-static struct gw_source *new_source(struct gw_daemon *d, struct gw_candidate *c)
-{
-	struct gw_source *s = calloc(1, sizeof(*s));
-
-	assert(s);
-	s->daemon = d;
-	instance_copy(&s->instance, c->instance);
-	s->devices = c->built;
-	s->ndevices = c->ndevices;
-	c->built = NULL;
-	s->child = c->child;
-	c->child = NULL;
-	gw_child_adopt(s->child, &s->instance, &gw_source_ops, s);
-	return s;
-}
-
-static struct gw_sink *new_sink(struct gw_daemon *d, struct gw_candidate *c)
-{
-	struct gw_sink *s = calloc(1, sizeof(*s));
-
-	assert(s);
-	s->daemon = d;
-	instance_copy(&s->instance, c->instance);
-	s->child = c->child;
-	c->child = NULL;
-	s->state = GW_FAR_WAITING;
-	s->since_us = gw_now_us();
-	gw_child_adopt(s->child, &s->instance, &gw_sink_ops, s);
-	return s;
-}
-
-static struct gw_source *source_named(const struct gw_daemon *d, const char *name)
-{
-	for (size_t i = 0; i < d->nsources; i++)
-		if (strcmp(d->sources[i]->instance.name, name) == 0)
-			return d->sources[i];
-	return NULL;
-}
-
-static struct gw_sink *sink_named(const struct gw_daemon *d, const char *name)
-{
-	for (size_t i = 0; i < d->nsinks; i++)
-		if (strcmp(d->sinks[i]->instance.name, name) == 0)
-			return d->sinks[i];
-	return NULL;
-}
-
 static void mark(struct gw_apply *a, struct gw_candidate *c)
 {
 	struct gw_daemon *d = a->d;
-	struct gw_sink *sink = c->instance->sink ? sink_named(d, c->instance->name) : NULL;
-	struct gw_source *source = c->instance->sink ? NULL : source_named(d, c->instance->name);
+	struct gw_sink *sink = c->instance->sink ? gw_sink_named(d, c->instance->name) : NULL;
+	struct gw_source *source = c->instance->sink ? NULL : gw_source_named(d, c->instance->name);
 
 	c->changed = false;
 	a->staying += sink || source; /* of that name, changed or not */
-	if (sink && same(&sink->instance, c->instance)) {
+	if (sink && gw_instance_same(&sink->instance, c->instance)) {
 		sink->stays = true;
 		return;
 	}
-	if (source && same(&source->instance, c->instance)) {
+	if (source && gw_instance_same(&source->instance, c->instance)) {
 		source->stays = true;
 		return;
 	}
 	c->changed = true;
 	if (c->instance->sink)
-		a->sinks[a->nsinks++] = new_sink(d, c);
+		a->sinks[a->nsinks++] = gw_sink_new(d, c);
 	else
-		a->sources[a->nsources++] = new_source(d, c);
+		a->sources[a->nsources++] = gw_source_new(d, c);
 }
 
 /* ---- registration ---- */
@@ -309,7 +195,7 @@ static void forget_devices(struct gw_daemon *d, struct gw_source *s)
 	for (size_t i = 0; i < s->ndevices; i++) {
 		struct gw_device *dev = s->devices[i];
 
-		if (!installed(d, dev) || has_heir(d, dev->name))
+		if (!gw_device_installed(d, dev) || has_heir(d, dev->name))
 			continue;
 		for (size_t k = 0; k < d->nsinks; k++)
 			gw_sink_tell_gone(d->sinks[k], dev->name);
@@ -351,7 +237,7 @@ static void leave_sink(struct gw_daemon *d, size_t at)
 	gw_child_free(s->child); /* books and backlog stay, process and settings change */
 	s->child = next->child;
 	next->child = NULL;
-	instance_free(&s->instance);
+	gw_instance_free(&s->instance);
 	s->instance = next->instance;
 	gw_child_adopt(s->child, &s->instance, &gw_sink_ops, s);
 	s->leaving = false;
@@ -408,7 +294,7 @@ void gw_apply_sinks(struct gw_apply *a)
 	struct gw_daemon *d = a->d;
 
 	for (size_t i = 0; i < a->nsinks; i++) {
-		struct gw_sink *old = sink_named(d, a->sinks[i]->instance.name);
+		struct gw_sink *old = gw_sink_named(d, a->sinks[i]->instance.name);
 
 		if (old)
 			old->successor = a->sinks[i];

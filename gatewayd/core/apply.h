@@ -44,7 +44,15 @@ void gw_apply_end(struct gw_apply *a);
 void gw_apply_stopped(struct gw_daemon *d); /* something has stopped: sweep what was leaving */
 bool gw_apply_settled(const struct gw_daemon *d); /* nothing of the last reload is left to do */
 
-void gw_source_free(struct gw_source *s);
-void gw_sink_free(struct gw_sink *s);
+
+/* members.c; what the candidate has goes over, names are copied */
+struct gw_source *gw_source_new(struct gw_daemon *d, struct gw_candidate *c);
+struct gw_sink *gw_sink_new(struct gw_daemon *d, struct gw_candidate *c);
+void gw_source_free(struct gw_source *s); /* NULL is allowed */
+void gw_sink_free(struct gw_sink *s);     /* NULL is allowed */
+struct gw_source *gw_source_named(const struct gw_daemon *d, const char *name); /* NULL: none */
+struct gw_sink *gw_sink_named(const struct gw_daemon *d, const char *name);
+bool gw_instance_same(const struct gw_instance *a, const struct gw_instance *b); /* would do the same */
+void gw_instance_free(struct gw_instance *i); /* what it holds */
 
 #endif

@@ -8,6 +8,7 @@
  *	repair.c  a buffer that was damaged: what is missing is declared lost
  *	reload.c   another configuration: refused whole, or applied
  *	apply.c    from a plan to a running gateway, at start and at a reload
+ *	members.c  sources and sinks themselves
  *	state.c    the memory of plugins, between their links, memory.c and the commit
  *	timekeeper.c  may the clock be believed; times of readings, in and out
  *	write.c    writing a point, for whoever asks
@@ -185,6 +186,8 @@ void *gw_grow(void *items, size_t *have, size_t want, size_t size); /* zeroed ro
 extern const struct gw_child_ops gw_source_ops;
 void gw_device_state_is(struct gw_daemon *d, struct gw_device *dev, enum gw_device_state state,
 			const char *reason, int64_t ts_ms);
+/* Not of a process that waits for its turn, or of one whose device went to another source. */
+bool gw_device_installed(const struct gw_daemon *d, const struct gw_device *dev);
 struct gw_device *gw_device_named(const struct gw_daemon *d, const char *name);
 
 /* outlet.c */

@@ -9,8 +9,7 @@
 
 /* ---- device state ---- */
 
-/* Not of a process that waits for its turn, or of one whose device went to another source. */
-static bool installed(const struct gw_daemon *d, const struct gw_device *dev)
+bool gw_device_installed(const struct gw_daemon *d, const struct gw_device *dev)
 {
 	return dev->number < d->ndevices && d->devices[dev->number] == dev;
 }
@@ -29,7 +28,7 @@ void gw_device_state_is(struct gw_daemon *d, struct gw_device *dev, enum gw_devi
 	dev->since_mono_ms = gw_now_us() / 1000 - (gw_wall_ms() - ts_ms);
 	dev->since_unsynced = !gw_timekeeper_trusts(d);
 	snprintf(dev->reason, sizeof(dev->reason), "%s", reason);
-	for (size_t i = 0; i < d->nsinks && installed(d, dev); i++)
+	for (size_t i = 0; i < d->nsinks && gw_device_installed(d, dev); i++)
 		gw_sink_tell_state(d->sinks[i], dev);
 }
 
