@@ -98,7 +98,7 @@ class Centre(unittest.TestCase):
             w.gate.open()
             # status and directories are there again, though the broker forgot what it retained
             for topic in (w.topic("status"), w.topic("directory"), w.topic("bench-1", "directory")):
-                wait_until(lambda: any(m[0] == topic and m[1] for m in w.subscriber.all(since=since)), 30, topic)
+                wait_until(lambda: any(m[0] == topic and m[1] for m in w.subscriber.all(since=since)), 60, topic)
             wait_until(lambda: connected(w) and backlog(w) == 0 and w.subscriber.all("/data", since), 20, "the backlog has come")
             # what is on its way comes yet; what is left are the readings that nobody heard
             holes = wait_until(lambda: self.whole_holes(w), 10, "one hole for each device")

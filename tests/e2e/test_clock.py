@@ -59,7 +59,7 @@ class Clocks(unittest.TestCase):
             polls = [r["values"].get("poll", 0) for r in ledger.readings.values()]
             return polls and max(polls) > since_poll[n] and not ledger.missing()
 
-        wait_until(lambda: all(came(n) for n in DEVICES), 15, "the backlog", every=0.1)
+        wait_until(lambda: all(came(n) for n in DEVICES), 60, "the backlog", every=0.1)
 
     def polls(self, w):
         return {n: w.plant.report()[n]["polls"] for n in DEVICES}

@@ -31,7 +31,7 @@ class Outage(unittest.TestCase):
             ledger = w.ledger(n)
             return any(how == "data" for how, _ in w.ledger(n, since).order) and not ledger.missing()
 
-        wait_until(lambda: all(caught_up(n) for n in NAMES), 30, "the backlog has come", every=0.2)
+        wait_until(lambda: all(caught_up(n) for n in NAMES), 60, "the backlog has come", every=0.2)
 
     def stop(self, w):
         self.assertEqual(w.daemon.end(), 0, w.daemon.tail())

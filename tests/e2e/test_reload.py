@@ -153,7 +153,7 @@ class Reloads(unittest.TestCase):
             wait_until(lambda: w.ctl("sinks")[0]["backlog"] > 120, 20, "more of it")
             w.recovery()
             wait_until(lambda: w.ctl("sinks")[0]["backlog"] == 0
-                       and not any(w.ledger("bench-%d" % n).missing() for n in (1, 2, 3)), 30, "it is delivered")
+                       and not any(w.ledger("bench-%d" % n).missing() for n in (1, 2, 3)), 60, "it is delivered")
             w.daemon.send(signal.SIGHUP)
             self.assertEqual(w.daemon.end(), 0, w.daemon.tail())
             wait_until(lambda: w.gateway_status().get("reason") == "stopped", 10, "the goodbye")
