@@ -35,6 +35,7 @@ struct gw_apply {
 	struct gw_from_ring *on_ring; /* by device number, while recovering */
 	size_t non_ring;
 	bool ring_damaged;
+	bool lost; /* what the former process did last, with the ring or a part of it */
 };
 
 void gw_apply_plan(struct gw_daemon *d, struct gw_plan *p, gw_apply_fn *then); /* takes the plan over */

@@ -10,6 +10,7 @@ struct gw_clock {
 	bool looked, trusted;
 	int64_t offset_us; /* UTC less time since boot, as last seen */
 	int64_t stretch_ms; /* -1: none is open */
+	int64_t sent_ms;    /* of that stretch */
 
 	struct gw_correction *corrections; /* by id, without a gap */
 	size_t n;
@@ -61,10 +62,28 @@ void gw_clock_restore(struct gw_clock *c, const struct gw_correction *k)
 	c->kept = c->committing = k->id;
 }
 
-void gw_clock_restore_stretch(struct gw_clock *c, uint32_t boot, int64_t from_ms)
+void gw_clock_restore_stretch(struct gw_clock *c, uint32_t boot, int64_t from_ms, int64_t sent_ms)
 {
-	if (boot == c->boot)
-		c->stretch_ms = from_ms;
+	if (boot != c->boot)
+		return;
+	c->stretch_ms = from_ms;
+	c->sent_ms = sent_ms;
+}
+
+/* Stretches do not overlap: what one correction gave its time keeps it. */
+static int64_t behind_last(const struct gw_clock *c)
+{
+	const struct gw_correction *last = c->n ? &c->corrections[c->n - 1] : NULL;
+
+	return last && last->boot == c->boot ? last->to_ms + 1 : 0;
+}
+
+void gw_clock_lost(struct gw_clock *c, int64_t mono_ms)
+{
+	if (behind_last(c) > mono_ms)
+		return;
+	c->stretch_ms = behind_last(c);
+	c->sent_ms = mono_ms;
 }
 
 /* ---- looking ---- */
@@ -77,11 +96,13 @@ static int64_t rounded_ms(int64_t us)
 static void end_stretch(struct gw_clock *c, int64_t mono_ms, struct gw_clock_news *news)
 {
 	struct gw_correction k = { .id = c->last_id + 1, .boot = c->boot, .from_ms = c->stretch_ms,
-				   .to_ms = mono_ms, .offset_ms = rounded_ms(c->offset_us) };
+				   .to_ms = mono_ms, .offset_ms = rounded_ms(c->offset_us),
+				   .sent_ms = c->sent_ms };
 
 	news->forgotten = add(c, &k);
 	news->correction = &c->corrections[c->n - 1];
 	c->stretch_ms = -1;
+	c->sent_ms = 0;
 }
 
 struct gw_clock_news gw_clock_look(struct gw_clock *c, bool vouched, int64_t mono_us, int64_t wall_us)
@@ -111,11 +132,9 @@ int64_t gw_clock_ts_ms(const struct gw_clock *c, int64_t mono_ms)
 	return ts_ms > 0 ? ts_ms : 0;
 }
 
-/* Stretches do not overlap: what one correction gave its time keeps it. */
 bool gw_clock_made(struct gw_clock *c, int64_t mono_ms)
 {
-	const struct gw_correction *last = c->n ? &c->corrections[c->n - 1] : NULL;
-	int64_t from_ms = last && last->boot == c->boot && mono_ms <= last->to_ms ? last->to_ms + 1 : mono_ms;
+	int64_t from_ms = mono_ms < behind_last(c) ? behind_last(c) : mono_ms;
 
 	if (c->stretch_ms >= 0 && c->stretch_ms <= from_ms)
 		return false;
@@ -128,19 +147,47 @@ int64_t gw_clock_stretch_ms(const struct gw_clock *c)
 	return c->stretch_ms;
 }
 
+int64_t gw_clock_sent_ms(const struct gw_clock *c)
+{
+	return c->sent_ms;
+}
+
 /* ---- corrections ---- */
 
-bool gw_clock_true_ts(const struct gw_clock *c, uint32_t boot, int64_t mono_ms, int64_t *ts_ms)
+/* NULL: none. */
+static const struct gw_correction *covering(const struct gw_clock *c, uint32_t boot, int64_t mono_ms)
 {
 	for (size_t i = c->n; i-- > 0;) {
 		const struct gw_correction *k = &c->corrections[i];
 
-		if (k->boot != boot || mono_ms < k->from_ms || mono_ms > k->to_ms || k->id > c->kept)
-			continue;
-		*ts_ms = mono_ms + k->offset_ms;
-		return true;
+		if (k->boot == boot && mono_ms >= k->from_ms && mono_ms <= k->to_ms)
+			return k;
 	}
-	return false;
+	return NULL;
+}
+
+bool gw_clock_true_ts(const struct gw_clock *c, uint32_t boot, int64_t mono_ms, int64_t *ts_ms)
+{
+	const struct gw_correction *k = covering(c, boot, mono_ms);
+
+	if (!k || k->id > c->kept)
+		return false;
+	*ts_ms = mono_ms + k->offset_ms;
+	return true;
+}
+
+bool gw_clock_new_ts(const struct gw_clock *c, uint32_t boot, int64_t mono_ms, int64_t *ts_ms)
+{
+	const struct gw_correction *k = covering(c, boot, mono_ms);
+
+	return k && mono_ms > k->sent_ms && gw_clock_true_ts(c, boot, mono_ms, ts_ms);
+}
+
+bool gw_clock_deciding(const struct gw_clock *c, uint32_t boot, int64_t mono_ms)
+{
+	const struct gw_correction *k = covering(c, boot, mono_ms);
+
+	return k && k->id > c->kept && k->id <= c->committing && mono_ms > k->sent_ms;
 }
 
 void gw_clock_commit_begins(struct gw_clock *c)
@@ -152,6 +199,8 @@ void gw_clock_committed(struct gw_clock *c, bool done)
 {
 	if (done)
 		c->kept = c->committing;
+	else
+		c->committing = c->kept;
 }
 
 uint64_t gw_clock_kept(const struct gw_clock *c)

@@ -10,7 +10,8 @@
  * A stretch is a time without trust in which readings were made.  It begins with the first of them,
  * outlives the process, and ends when the kernel vouches for the clock: that is a correction.  It
  * counts from the moment it is kept on disk, so that a power cut cannot bring a reading out once
- * with one time and once with another.  A stretch of a boot that ended before is never corrected.
+ * with one time and once with another.  While it is on its way there, nobody knows which time counts:
+ * what it covers waits.  A stretch of a boot that ended before is never corrected.
  *
  * No clock and no I/O in it: what was seen is a parameter.  Looking allocates nothing unless a
  * stretch ends.
@@ -31,6 +32,7 @@ enum {
 struct gw_correction {
 	uint64_t id; /* grows by 1 */
 	int64_t from_ms, to_ms, offset_ms;
+	int64_t sent_ms; /* what was made up to then may have been sent, and keeps the time that it had */
 	uint32_t boot, zero;
 };
 
@@ -49,7 +51,13 @@ void gw_clock_free(struct gw_clock *c);       /* NULL is allowed */
 
 /* --- at the start, what a former process kept --- */
 void gw_clock_restore(struct gw_clock *c, const struct gw_correction *k); /* by growing id */
-void gw_clock_restore_stretch(struct gw_clock *c, uint32_t boot, int64_t from_ms);
+void gw_clock_restore_stretch(struct gw_clock *c, uint32_t boot, int64_t from_ms, int64_t sent_ms);
+/*
+ * What former processes of this boot sent is not known any more: whatever they made, and no kept
+ * correction has given its time, may be out with another.  It is a stretch, up to mono_ms, that gets
+ * its correction and is not stamped again.
+ */
+void gw_clock_lost(struct gw_clock *c, int64_t mono_ms);
 
 /* Looks at the clock: `vouched` by the kernel, and the two times of one moment.  Before the first,
  * nothing is trusted and UTC is the time since boot. */
@@ -62,9 +70,14 @@ int64_t gw_clock_ts_ms(const struct gw_clock *c, int64_t mono_ms);
 bool gw_clock_made(struct gw_clock *c, int64_t mono_ms);
 /* Begin of the stretch that is open; -1: none is. */
 int64_t gw_clock_stretch_ms(const struct gw_clock *c);
+int64_t gw_clock_sent_ms(const struct gw_clock *c); /* of that stretch, as in its correction; 0: nothing */
 
 /* True time of a moment of a stretch whose correction is kept; false: it is not known. */
 bool gw_clock_true_ts(const struct gw_clock *c, uint32_t boot, int64_t mono_ms, int64_t *ts_ms);
+/* The same of one that goes out; false also for what may have been sent with another time. */
+bool gw_clock_new_ts(const struct gw_clock *c, uint32_t boot, int64_t mono_ms, int64_t *ts_ms);
+/* The correction for that moment is in the commit that runs. */
+bool gw_clock_deciding(const struct gw_clock *c, uint32_t boot, int64_t mono_ms);
 
 /* --- corrections --- */
 void gw_clock_commit_begins(struct gw_clock *c); /* all there are go with it */

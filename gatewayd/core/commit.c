@@ -241,6 +241,7 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 	d->store_error[0] = '\0';
 	gw_memory_committed(d->memory, true);
 	gw_timekeeper_committed(d, true);
+	gw_ring_set_whole(d->ring);
 	d->last_commit = *r;
 	d->last_commit.err = NULL;
 	for (size_t i = 0; i < d->committing; i++) {

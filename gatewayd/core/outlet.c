@@ -21,7 +21,8 @@ static int send_live(void *arg, const struct gw_reading *r)
 
 	if (!knows(s, r->layout))
 		gw_sink_tell_layout(s, r->layout);
-	gw_timekeeper_send(s, &r, 1, &r);
+	if (!gw_timekeeper_send(s, &r, 1, &r))
+		return 0;
 	return gw_child_sendv(s->child, GW_MSG_LIVE, &r, 1);
 }
 
@@ -33,7 +34,8 @@ static int send_replay(void *arg, const struct gw_reading *const *r, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (!knows(s, r[i]->layout))
 			gw_sink_tell_layout(s, r[i]->layout);
-	gw_timekeeper_send(s, r, n, out);
+	if (!gw_timekeeper_send(s, r, n, out))
+		return 0;
 	return gw_child_sendv(s->child, GW_MSG_REPLAY, out, n);
 }
 
@@ -61,6 +63,8 @@ static int send_window(void *arg, const struct gw_window_row *row)
 	const struct gw_window *w = gw_timekeeper_send_window(s, row->window);
 	struct gw_message m = { .type = GW_MSG_WINDOW };
 
+	if (!w)
+		return 0;
 	if (!knows(s, w->layout))
 		gw_sink_tell_layout(s, w->layout);
 	m.window.id = row->id;

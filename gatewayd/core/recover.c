@@ -206,6 +206,16 @@ static void declare(struct gw_daemon *d, const struct gw_giveup *g)
 	}
 }
 
+/* Is it not known what the former process did last?  An orderly stop has left no gap. */
+static bool is_lost(const struct gw_apply *a)
+{
+	size_t gaps = 0;
+
+	for (size_t i = 0; i < a->ndevices; i++)
+		gaps += a->devices[i].gap_from != 0;
+	return gaps && (!a->d->ring_found || !gw_ring_is_whole(a->d->ring) || a->ring_damaged);
+}
+
 /* Without a whole ring: numbers that may have been given and are gone. */
 static void close_gap(struct gw_apply *a, struct gw_device *dev, const struct gw_registration *r)
 {
@@ -214,12 +224,12 @@ static void close_gap(struct gw_apply *a, struct gw_device *dev, const struct gw
 	if (!r->gap_from)
 		return;
 	dev->next_changed = true; /* committed once, so that an orderly stop leaves no gap behind */
-	if ((d->ring_found && !a->ring_damaged) || dev->next_seq > r->gap_to)
+	if (!a->lost || dev->next_seq > r->gap_to)
 		return;
 	gw_log(GW_WARNING, "device '%s': up to %llu numbers may have been lost in a power cut", dev->name,
 	       (unsigned long long)(r->gap_to - dev->next_seq + 1));
 	declare(d, &(struct gw_giveup){ .device = dev->number, .from = dev->next_seq, .to = r->gap_to,
-					.cause = d->ring_found ? GW_LOSS_DAMAGED : GW_LOSS_POWER_CUT,
+					.cause = a->ring_damaged ? GW_LOSS_DAMAGED : GW_LOSS_POWER_CUT,
 					.exact = false });
 	dev->next_seq = dev->stored_next = r->gap_to + 1;
 }
@@ -301,6 +311,10 @@ static void visited(void *arg, const struct gw_err *err)
 	gw_timekeeper_restore(a->d);
 	if (a->d->ring_found)
 		walk_ring(a);
+	a->lost = is_lost(a);
+	if (!a->lost) /* else with the commit of what follows now */
+		gw_ring_set_whole(a->d->ring);
+	gw_timekeeper_recovered(a->d, a->lost);
 	for (size_t i = 0; i < a->non_ring; i++) {
 		close_hole(a, (uint16_t)i);
 		keep_next(a, (uint16_t)i, a->on_ring[i].next);

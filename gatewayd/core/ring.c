@@ -29,6 +29,7 @@ struct header {
 	uint32_t crc; /* of all before */
 	int32_t pid;
 	_Atomic uint64_t head, tail;
+	_Atomic uint32_t whole;
 };
 _Static_assert(sizeof(struct header) <= HEADER_SIZE, "one page");
 
@@ -329,6 +330,16 @@ void gw_ring_release(struct gw_ring *r, uint64_t to)
 uint64_t gw_ring_room(const struct gw_ring *r)
 {
 	return r->size - (gw_ring_head(r) - gw_ring_tail(r));
+}
+
+bool gw_ring_is_whole(const struct gw_ring *r)
+{
+	return atomic_load(&r->header->whole) == 1;
+}
+
+void gw_ring_set_whole(struct gw_ring *r)
+{
+	atomic_store(&r->header->whole, 1);
 }
 
 uint64_t gw_ring_size(const struct gw_ring *r)

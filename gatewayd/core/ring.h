@@ -67,6 +67,10 @@ bool gw_ring_append_told(struct gw_ring *r, const struct gw_ring_ack *told); /* 
 uint64_t gw_ring_tail(const struct gw_ring *r);
 uint64_t gw_ring_head(const struct gw_ring *r);
 void gw_ring_release(struct gw_ring *r, uint64_t to); /* tail moves up to `to`, a record's position or the head */
+/* A new one takes the place of one that may have been lost: it is whole when the store knows what follows
+ * from that, and its user says so. */
+bool gw_ring_is_whole(const struct gw_ring *r);
+void gw_ring_set_whole(struct gw_ring *r);
 uint64_t gw_ring_room(const struct gw_ring *r);       /* bytes that can still be appended, about */
 uint64_t gw_ring_size(const struct gw_ring *r);
 

@@ -95,6 +95,7 @@ struct gw_store_options {
 struct gw_store_info {
 	char buffer[37];     /* identifier (UUID) */
 	uint32_t boot;       /* number of this boot */
+	bool boot_again;     /* the buffer was open in this boot before */
 	bool created;        /* there was no database, or nothing of it could be read */
 	bool salvaging;      /* readings of a damaged one follow: wait for GW_STORE_SALVAGED */
 	unsigned old_removed; /* databases that had been put aside earlier; two are kept */

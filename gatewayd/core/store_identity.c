@@ -46,6 +46,7 @@ static int number_boot(struct gw_db *d, const char *boot, struct gw_store_info *
 	int rc = sqlite3_step(stmt);
 
 	info->boot = rc == SQLITE_ROW ? (uint32_t)sqlite3_column_int64(stmt, 0) : 0;
+	info->boot_again = rc == SQLITE_ROW;
 	sqlite3_reset(stmt);
 	if (rc != SQLITE_DONE)
 		return rc == SQLITE_ROW ? SQLITE_OK : rc;

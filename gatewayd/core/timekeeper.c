@@ -19,10 +19,10 @@ enum {
 
 struct stretch_row { /* in the table `state` */
 	uint32_t boot, zero;
-	int64_t from_ms;
+	int64_t from_ms, sent_ms;
 };
-_Static_assert(sizeof(struct gw_correction) == 40, "kept on disk as it is");
-_Static_assert(sizeof(struct stretch_row) == 16, "kept on disk as it is");
+_Static_assert(sizeof(struct gw_correction) == 48, "kept on disk as it is");
+_Static_assert(sizeof(struct stretch_row) == 24, "kept on disk as it is");
 
 /* ---- the two clocks ---- */
 
@@ -192,7 +192,7 @@ static void restore_row(void *arg, const struct gw_state_row *row)
 		gw_clock_restore(d->clock, &k);
 	} else if (strcmp(row->key, "stretch") == 0 && row->size == sizeof(s)) {
 		memcpy(&s, row->value, sizeof(s));
-		gw_clock_restore_stretch(d->clock, s.boot, s.from_ms);
+		gw_clock_restore_stretch(d->clock, s.boot, s.from_ms, s.sent_ms);
 	}
 }
 
@@ -260,7 +260,24 @@ void gw_timekeeper_restore(struct gw_daemon *d)
 	gw_memory_each(d->memory, "clock", restore_row, d);
 	for (size_t i = 0; i < d->nsinks; i++)
 		restore_sink(d, d->sinks[i]);
-	look(d, true);
+}
+
+/* Kept in the next commit: with the first reading of the stretch, or with the first of a start. */
+static void put_stretch(struct gw_daemon *d)
+{
+	struct stretch_row s = { .boot = d->info.boot, .from_ms = gw_clock_stretch_ms(d->clock),
+				 .sent_ms = gw_clock_sent_ms(d->clock) };
+
+	put(d, "clock", "stretch", &s, sizeof(s));
+}
+
+void gw_timekeeper_recovered(struct gw_daemon *d, bool lost)
+{
+	if (lost && d->info.boot_again) {
+		gw_clock_lost(d->clock, gw_now_us() / 1000);
+		put_stretch(d);
+	}
+	look(d, true); /* not before: what the ring brings back belongs to the stretch that may end now */
 	if (!gw_clock_trusted(d->clock))
 		gw_log(GW_WARNING, "the clock is not synchronised: readings are delivered, and marked until it is");
 }
@@ -269,12 +286,8 @@ void gw_timekeeper_restore(struct gw_daemon *d)
 
 static void made_without_trust(struct gw_daemon *d, int64_t mono_ms)
 {
-	struct stretch_row s = { .boot = d->info.boot };
-
-	if (!gw_clock_made(d->clock, mono_ms))
-		return;
-	s.from_ms = gw_clock_stretch_ms(d->clock);
-	put(d, "clock", "stretch", &s, sizeof(s)); /* its commit comes with the reading's */
+	if (gw_clock_made(d->clock, mono_ms))
+		put_stretch(d);
 }
 
 void gw_timekeeper_stamp(struct gw_daemon *d, struct gw_reading *r)

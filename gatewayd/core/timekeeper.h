@@ -21,6 +21,8 @@ bool gw_timekeeper_trusts(const struct gw_daemon *d); /* false also before begin
 
 /* The state was read: corrections, what sinks were told and have. */
 void gw_timekeeper_restore(struct gw_daemon *d);
+/* The ring was walked; `lost`: it, or some of it, was not there, and with it what sinks were told last. */
+void gw_timekeeper_recovered(struct gw_daemon *d, bool lost);
 void gw_timekeeper_new_sink(struct gw_daemon *d, struct gw_sink *s); /* it gets corrections from now on */
 
 /* A reading comes in: ts and flag from its mono_ms.  Allocates nothing. */
@@ -34,11 +36,12 @@ int64_t gw_timekeeper_known_ms(const struct gw_daemon *d, const struct gw_readin
 /*
  * The readings as they go to the sink, in `out`: those whose true time is known and that it was
  * never told otherwise are copies, valid until the next call.  Of the others it is noted, ahead of
- * sending, that they went; the sink hears of their boot.
+ * sending, that they went; the sink hears of their boot.  False: none may go now, for the commit that
+ * runs decides on the time of one of them; sinks are pumped when it ends.
  */
-void gw_timekeeper_send(struct gw_sink *s, const struct gw_reading *const *r, size_t n,
+bool gw_timekeeper_send(struct gw_sink *s, const struct gw_reading *const *r, size_t n,
 			const struct gw_reading **out);
-/* The same for a window, which goes with its own times for ever when it went with them once. */
+/* The same for a window, which goes with its own times for ever when it went with them once.  NULL: not now. */
 const struct gw_window *gw_timekeeper_send_window(struct gw_sink *s, const struct gw_window *w);
 /* Deliver's hands: see core/deliver.h. */
 int gw_timekeeper_correction(struct gw_sink *s, uint64_t id);

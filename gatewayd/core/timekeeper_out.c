@@ -50,13 +50,23 @@ static void leaves_marked(struct gw_sink *s, const struct gw_reading *r)
 	tell_boot(s, r->boot);
 }
 
-void gw_timekeeper_send(struct gw_sink *s, const struct gw_reading *const *r, size_t n,
+/* Sent now with its old time, a power cut could leave the correction and lose that it was sent. */
+static bool is_decided(const struct gw_sink *s, const struct gw_reading *r)
+{
+	return !(r->flags & GW_READING_UNSYNCED) || gw_deliver_was_told(s->deliver, r->device, r->seq) ||
+	       !gw_clock_deciding(s->daemon->clock, r->boot, r->mono_ms);
+}
+
+bool gw_timekeeper_send(struct gw_sink *s, const struct gw_reading *const *r, size_t n,
 			const struct gw_reading **out)
 {
 	struct gw_daemon *d = s->daemon;
 	size_t used = 0;
 	int64_t ts_ms;
 
+	for (size_t i = 0; i < n; i++)
+		if (!is_decided(s, r[i]))
+			return false;
 	for (size_t i = 0; i < n; i++) {
 		struct gw_reading *copy = (struct gw_reading *)(void *)(d->stamped + used);
 
@@ -64,7 +74,7 @@ void gw_timekeeper_send(struct gw_sink *s, const struct gw_reading *const *r, si
 		if (!(r[i]->flags & GW_READING_UNSYNCED))
 			continue;
 		if (gw_deliver_was_told(s->deliver, r[i]->device, r[i]->seq) ||
-		    !gw_clock_true_ts(d->clock, r[i]->boot, r[i]->mono_ms, &ts_ms)) {
+		    !gw_clock_new_ts(d->clock, r[i]->boot, r[i]->mono_ms, &ts_ms)) {
 			leaves_marked(s, r[i]);
 			continue;
 		}
@@ -76,6 +86,7 @@ void gw_timekeeper_send(struct gw_sink *s, const struct gw_reading *const *r, si
 		used += copy->size;
 		out[i] = copy;
 	}
+	return true;
 }
 
 /* ---- windows ---- */
@@ -85,14 +96,17 @@ const struct gw_window *gw_timekeeper_send_window(struct gw_sink *s, const struc
 {
 	struct gw_daemon *d = s->daemon;
 	struct gw_window *copy = (struct gw_window *)(void *)d->stamped;
+	bool told = gw_deliver_was_told(s->deliver, w->device, w->to);
 	int64_t from_ms, to_ms;
 
 	if (!(w->flags & GW_READING_UNSYNCED))
 		return w;
-	if (gw_deliver_was_told(s->deliver, w->device, w->to) ||
-	    !gw_clock_true_ts(d->clock, w->boot, w->mono_from_ms, &from_ms) ||
-	    !gw_clock_true_ts(d->clock, w->boot, w->mono_to_ms, &to_ms)) {
-		if (!gw_deliver_was_told(s->deliver, w->device, w->to))
+	if (!told && (gw_clock_deciding(d->clock, w->boot, w->mono_from_ms) ||
+		      gw_clock_deciding(d->clock, w->boot, w->mono_to_ms)))
+		return NULL;
+	if (told || !gw_clock_new_ts(d->clock, w->boot, w->mono_from_ms, &from_ms) ||
+	    !gw_clock_new_ts(d->clock, w->boot, w->mono_to_ms, &to_ms)) {
+		if (!told)
 			note_told(s, w->device, w->from, w->to);
 		tell_boot(s, w->boot);
 		return w;

@@ -7,6 +7,8 @@
 #ifndef GW_TESTS_LITTLE_GATEWAY_H
 #define GW_TESTS_LITTLE_GATEWAY_H
 
+#include <unistd.h>
+
 #include "little_sinks.h"
 
 /* daemon.c is not here */
@@ -19,6 +21,8 @@ void gw_recovered(struct gw_apply *a, const struct gw_err *err)
 {
 	struct little *l = (struct little *)(void *)a->d; /* its first member */
 
+	if (l->dies)
+		_exit(0);
 	l->failed = err != NULL;
 	if (err)
 		l->err = *err;
@@ -133,6 +137,7 @@ struct little_options {
 	const char *path, *ring, *boot, *layout;
 	uint64_t max_size;
 	int64_t idle_ms;
+	bool dies;
 };
 
 /* NULL with *err: the store could not be opened. */
@@ -148,6 +153,7 @@ static inline struct little *little_start(const struct little_options *o, struct
 	if (!l)
 		abort();
 	l->centre = centre;
+	l->dies = o->dies;
 	l->d.memory = gw_memory_new();
 	l->d.core.buffer.sync_ms = 5;
 	store.event_arg = &l->d;
@@ -237,6 +243,9 @@ static inline uint64_t little_reading(struct little *l, unsigned device)
 	r->layout = dev->layout;
 	r->mono_ms = gw_now_us() / 1000;
 	r->seq = dev->next_seq++;
+	r->boot = l->d.info.boot;
+	if (l->stamps)
+		gw_timekeeper_stamp(&l->d, r);
 	r->crc = gw_reading_crc(r);
 	dev->next_changed = true;
 	while ((kept = gw_ring_append(l->d.ring, r, &position)) == NULL) {

@@ -38,6 +38,8 @@ struct little {
 	struct gw_ack acks[4096];                /* that it owes */
 	uint16_t ack_sink[4096];
 	size_t nacks;
+	bool stamps; /* the clock counts: readings come in and go out with the time that it gives */
+	bool dies;   /* killed when it has recovered, before the first commit */
 	bool answered, failed;
 	struct gw_err err;
 	/* The centre of the sink was told a reading, or a loss; NULL: nobody listens. */
@@ -65,6 +67,12 @@ static inline unsigned device_index(const struct little *l, uint16_t number)
 
 static inline int little_take(struct little *l, unsigned sink, const struct gw_reading *const *r, size_t n)
 {
+	const struct gw_reading *out[GW_REPLAY_MAX];
+
+	if (l->stamps && !gw_timekeeper_send(&l->sink[sink], r, n, out))
+		return 0;
+	if (l->stamps)
+		r = out;
 	for (size_t i = 0; i < n; i++) {
 		struct gw_ack ack = { .what = GW_ACK_READINGS, .result = GW_ACK_DONE, .device = r[i]->device,
 				      .from = r[i]->seq, .to = r[i]->seq, .credit = i == 0 };

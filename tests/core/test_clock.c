@@ -173,6 +173,13 @@ static void a_time_set_by_hand_counts_as_what_it_is_but_is_not_trusted(void **st
 
 /* ---- restarts ---- */
 
+static bool stamped_again(int64_t mono)
+{
+	int64_t ts;
+
+	return gw_clock_new_ts(box.c, 3, mono, &ts);
+}
+
 static void restarted(uint32_t number)
 {
 	const struct gw_correction *k;
@@ -181,7 +188,7 @@ static void restarted(uint32_t number)
 	for (uint64_t id = 1; (k = gw_clock_correction(box.c, id)) != NULL && id <= gw_clock_kept(box.c); id++)
 		gw_clock_restore(c, k);
 	if (gw_clock_stretch_ms(box.c) >= 0)
-		gw_clock_restore_stretch(c, number, gw_clock_stretch_ms(box.c));
+		gw_clock_restore_stretch(c, number, gw_clock_stretch_ms(box.c), gw_clock_sent_ms(box.c));
 	gw_clock_free(box.c);
 	box.c = c;
 }
@@ -236,6 +243,60 @@ static void what_was_not_kept_is_learned_again(void **state)
 	assert_true_ts(3, 50 * S, EPOCH + 50 * S);
 }
 
+static void what_may_have_been_sent_before_a_loss_is_corrected_and_keeps_its_time(void **state)
+{
+	(void)state;
+	boot(-EPOCH, 3);
+	box.mono = 30 * S;
+	polled(10 * S);
+	gw_clock_lost(box.c, box.mono);
+	polled(10 * S);
+	restarted(3);
+	synchronise();
+	assert_int_equal(box.news.correction->from_ms, 0); /* also for what nobody knows of any more */
+	assert_int_equal(box.news.correction->sent_ms, 40 * S);
+	commit();
+	assert_true_ts(3, 35 * S, EPOCH + 35 * S);
+	assert_false(stamped_again(35 * S));
+	assert_false(stamped_again(40 * S));
+	assert_true(stamped_again(41 * S));
+}
+
+static void a_loss_after_a_correction_takes_nothing_back(void **state)
+{
+	(void)state;
+	boot(-EPOCH, 3);
+	polled(10 * S);
+	synchronise();
+	commit();
+	polled(10 * S);
+	gw_clock_lost(box.c, box.mono);
+	look();
+	assert_int_equal(box.news.correction->from_ms, gw_clock_correction(box.c, 1)->to_ms + 1);
+	commit();
+	assert_true(stamped_again(5 * S)); /* it was, and may have gone out so */
+	assert_false(stamped_again(15 * S));
+	gw_clock_lost(box.c, box.mono); /* in the same millisecond: nothing can be between */
+	assert_int_equal(gw_clock_stretch_ms(box.c), -1);
+}
+
+static void while_a_correction_is_being_kept_nobody_knows_which_time_counts(void **state)
+{
+	(void)state;
+	boot(-EPOCH, 3);
+	polled(10 * S);
+	synchronise();
+	assert_false(gw_clock_deciding(box.c, 3, 5 * S));
+	gw_clock_commit_begins(box.c);
+	assert_true(gw_clock_deciding(box.c, 3, 5 * S));
+	assert_false(gw_clock_deciding(box.c, 3, box.mono + 1));
+	assert_false(gw_clock_deciding(box.c, 2, 5 * S));
+	gw_clock_committed(box.c, false);
+	assert_false(gw_clock_deciding(box.c, 3, 5 * S)); /* delivery goes on, with the mark */
+	commit();
+	assert_false(gw_clock_deciding(box.c, 3, 5 * S));
+}
+
 static void a_correction_that_comes_while_a_commit_runs_waits_for_the_next(void **state)
 {
 	(void)state;
@@ -256,7 +317,7 @@ static void a_boot_that_ended_without_trust_is_never_corrected_by_another(void *
 	polled(100 * S);
 	assert_int_equal(gw_clock_stretch_ms(box.c), S);
 	boot(-EPOCH, 4);
-	gw_clock_restore_stretch(box.c, 3, S);
+	gw_clock_restore_stretch(box.c, 3, S, 0);
 	polled(50 * S);
 	synchronise();
 	commit();
@@ -418,6 +479,9 @@ int main(void)
 		T(a_restart_before_trust_forgets_nothing),
 		T(after_a_restart_a_reading_gets_the_time_that_it_got_before),
 		T(what_was_not_kept_is_learned_again),
+		T(what_may_have_been_sent_before_a_loss_is_corrected_and_keeps_its_time),
+		T(a_loss_after_a_correction_takes_nothing_back),
+		T(while_a_correction_is_being_kept_nobody_knows_which_time_counts),
 		T(a_correction_that_comes_while_a_commit_runs_waits_for_the_next),
 		T(a_boot_that_ended_without_trust_is_never_corrected_by_another),
 		T(an_earlier_boot_that_was_trusted_keeps_its_correction),
