@@ -176,6 +176,24 @@ static void on_client(void *arg, unsigned ready)
 		client_free(c);
 }
 
+static int open_spare(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* Who cannot be taken in must not stay in the queue: the loop would turn for ever. */
+static void send_away(struct gw_control *k)
+{
+	int fd;
+
+	if (k->spare >= 0)
+		close(k->spare);
+	fd = accept4(k->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd); /* it sees an end of file and says so */
+	k->spare = open_spare();
+}
+
 static void on_listen(void *arg, unsigned ready)
 {
 	struct gw_control *k = arg;
@@ -185,8 +203,11 @@ static void on_listen(void *arg, unsigned ready)
 	int fd = accept4(k->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)ready;
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			send_away(k);
 		return;
+	}
 	while (i < GW_CLIENTS_MAX && k->clients[i])
 		i++;
 	c = i < GW_CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
@@ -260,6 +281,7 @@ int gw_control_open(struct gw_daemon *d, struct gw_err *err)
 	assert(k && strlen(path) < sizeof(sa.sun_path)); /* the table limits it */
 	memcpy(sa.sun_path, path, strlen(path) + 1);
 	k->daemon = d;
+	k->spare = open_spare();
 	k->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (k->fd < 0)
 		goto fail;
@@ -284,6 +306,8 @@ fail:
 out:
 	if (k->fd >= 0)
 		close(k->fd);
+	if (k->spare >= 0)
+		close(k->spare);
 	free(k);
 	return -1;
 }
@@ -299,6 +323,8 @@ void gw_control_close(struct gw_daemon *d)
 			client_free(k->clients[i]);
 	gw_watch_stop(k->watch);
 	close(k->fd);
+	if (k->spare >= 0)
+		close(k->spare);
 	unlink(d->core.control.socket);
 	free(k);
 	d->control = NULL;

@@ -45,6 +45,7 @@ struct gw_control {
 	struct gw_daemon *daemon;
 	struct gw_watch *watch;
 	int fd;
+	int spare; /* given up for a moment when there are no descriptors left; -1: it could not be had */
 	unsigned watchers;
 	uint32_t next_number;
 	struct gw_client *clients[GW_CLIENTS_MAX];
