@@ -182,6 +182,8 @@ static int system_error(const struct gw_db *d, int rc)
 	if (!d->sql || (!gw_db_rc_is(rc, SQLITE_IOERR) && !gw_db_rc_is(rc, SQLITE_CANTOPEN)))
 		return 0;
 	sys = sqlite3_system_errno(d->sql);
+	if (sys == ENOENT && gw_disk_has_no_inodes(d->path)) /* SQLite tries to read what it could not make */
+		return ENOSPC;
 	return sys ? sys : d->step_errno;
 }
 

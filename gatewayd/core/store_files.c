@@ -86,6 +86,15 @@ bool gw_disk_is_full(const char *path, uint64_t wanted)
 	return gw_disk_free(path) < wanted;
 }
 
+bool gw_disk_has_no_inodes(const char *path)
+{
+	struct statvfs s;
+	char folder[PATH_SIZE];
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	return statvfs(dirname(folder), &s) == 0 && s.f_files > 0 && s.f_favail == 0;
+}
+
 static int64_t monotonic_ms(void)
 {
 	struct timespec t;

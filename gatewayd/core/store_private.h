@@ -225,6 +225,7 @@ void gw_reserve_make(struct gw_db *d);
 bool gw_reserve_release(struct gw_db *d); /* false: there was none */
 uint64_t gw_disk_free(const char *path); /* bytes for us; UINT64_MAX: unknown */
 bool gw_disk_is_full(const char *path, uint64_t wanted);
+bool gw_disk_has_no_inodes(const char *path); /* no file can be made any more */
 char *gw_path_with(char *buf, size_t size, const char *path, const char *suffix);
 
 /* store_aside.c */

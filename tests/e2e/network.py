@@ -11,7 +11,7 @@ import os
 import subprocess
 
 CLONE_NEWNET, CLONE_NEWUSER, CLONE_NEWNS = 0x40000000, 0x10000000, 0x20000
-MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 0x1000, 0x4000, 0x40000, 2
+MS_RDONLY, MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 1, 0x1000, 0x4000, 0x40000, 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -71,8 +71,9 @@ def _mount(what, where, kind, flags, options):
 
 
 def mount_small(folder, options):
-    """A file system in memory over `folder`, for instance with "size=20m"."""
-    _mount("tmpfs", folder, "tmpfs", 0, options)
+    """A file system in memory over `folder`, for instance with "size=20m" or "size=20m,ro"."""
+    words = options.split(",")
+    _mount("tmpfs", folder, "tmpfs", MS_RDONLY if "ro" in words else 0, ",".join(w for w in words if w != "ro"))
 
 
 def mount_file(path, over):
