@@ -123,6 +123,20 @@ static void explain_handshake(SSL *ssl, const char *host, char *buf, size_t size
 		snprintf(buf, size, "TLS handshake failed: %s", reason ? reason : "no answer");
 }
 
+/* With TLS 1.3 the broker's word about our certificate comes after the handshake. */
+static void explain_refusal(SSL *ssl, int fd, char *buf, size_t size)
+{
+	const struct timeval moment = { .tv_sec = 1 };
+	char byte;
+	int n;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof(moment));
+	ERR_clear_error();
+	n = SSL_read(ssl, &byte, 1);
+	if (n <= 0 && SSL_get_error(ssl, n) == SSL_ERROR_SSL && ERR_peek_last_error())
+		snprintf(buf, size, "the broker refused TLS: %s", ERR_reason_error_string(ERR_peek_last_error()));
+}
+
 static void try_tls(const struct mqtt_far_end *f, int fd, char *buf, size_t size)
 {
 	SSL_CTX *ctx = context(f, buf, size);
@@ -134,6 +148,8 @@ static void try_tls(const struct mqtt_far_end *f, int fd, char *buf, size_t size
 		if (SSL_connect(ssl) != 1)
 			explain_handshake(ssl, f->host, buf, size);
 		else
+			explain_refusal(ssl, fd, buf, size);
+		if (!*buf)
 			SSL_shutdown(ssl);
 	}
 	SSL_free(ssl);
