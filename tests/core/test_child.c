@@ -329,6 +329,31 @@ static void a_flood_of_log_is_bounded_and_does_not_stall_the_loop(void **state)
 	finish();
 }
 
+/* What it does not read lies in memory, up to a bound; nobody waits for it. */
+static void a_plugin_that_does_not_read_is_ended_when_too_much_waits(void **state)
+{
+	static char value[4096];
+	struct gw_message m = { .type = GW_MSG_STATE };
+	int64_t begun = gw_now_us();
+	size_t sent = 0;
+
+	(void)state;
+	start("quiet", 1); /* its heartbeat has 10 s */
+	until(&runs, 1);
+	m.state.key = gw_str("k");
+	m.state.value = (struct gw_str){ value, sizeof(value) };
+	while (*reason == '\0' && !gw_child_status(child)->reason[0] && sent < 200u << 20) {
+		gw_child_send(child, &m);
+		sent += sizeof(value);
+	}
+	assert_true(sent > 60u << 20 && sent < 80u << 20);
+	assert_true(gw_now_us() - begun < 5000000);
+	assert_string_equal(gw_child_status(child)->reason, "does not read its link");
+	until(&downs, 1);
+	assert_string_equal(reason, "does not read its link");
+	finish();
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +364,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_comes_before_the_start_is_a_lie),
 		cmocka_unit_test(a_plugin_inherits_nothing),
 		cmocka_unit_test(a_flood_of_log_is_bounded_and_does_not_stall_the_loop),
+		cmocka_unit_test(a_plugin_that_does_not_read_is_ended_when_too_much_waits),
 	};
 
 	(void)argc;

@@ -187,6 +187,44 @@ static void a_slow_disk_holds_up_no_call(void **state)
 	free(one);
 }
 
+/* ---- a reader beside it ---- */
+
+/* Who holds a query open holds the WAL: it grows as long as that lasts, and shrinks after it. */
+static void a_reader_that_stays_lets_the_wal_grow_until_it_ends(void **state)
+{
+	enum { COMMITS = 600 };
+	struct gw_registration r;
+	struct shop_batch b;
+	off_t held, calm = 0;
+	sqlite3_stmt *stmt;
+	sqlite3 *reader;
+
+	(void)state;
+	shop_open(&s);
+	r = shop_device(&s, "pump");
+	b = (struct shop_batch){ r.device, r.next_seq, 1, 5, 5000, r.next_seq, r.next_seq + 99999, false };
+	for (unsigned i = 0; i < COMMITS; i++, b.from++) {
+		put(&b);
+		calm = shop_size(&s, "-wal") > calm ? shop_size(&s, "-wal") : calm;
+	}
+	assert_true(calm <= 4 << 20);
+	assert_int_equal(sqlite3_open_v2(s.path, &reader, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(reader, "SELECT * FROM reading", -1, &stmt, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	for (unsigned i = 0; i < COMMITS; i++, b.from++)
+		put(&b);
+	held = shop_size(&s, "-wal");
+	print_message("the WAL of %d commits: %lld bytes, with a reader %lld\n", COMMITS, (long long)calm,
+		      (long long)held);
+	assert_true(held > 2 * calm);
+	sqlite3_finalize(stmt);
+	sqlite3_close(reader);
+	for (unsigned i = 0; i < 2; i++, b.from++)
+		put(&b);
+	assert_true(shop_size(&s, "-wal") <= 4 << 20);
+	assert_int_equal(shop_count(&s), 2 * COMMITS + 2);
+}
+
 /* ---- no space ---- */
 
 static void a_file_that_may_not_grow_is_an_error_until_it_may_again(void **state)
@@ -295,6 +333,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_error_at_the_sync_loses_and_doubles_nothing, begin, unmount),
 		cmocka_unit_test_setup_teardown(a_commit_that_fails_has_purged_nothing, begin, unmount),
 		cmocka_unit_test_setup_teardown(a_slow_disk_holds_up_no_call, begin, unmount),
+		cmocka_unit_test_setup_teardown(a_reader_that_stays_lets_the_wal_grow_until_it_ends, begin, unmount),
 		cmocka_unit_test_setup_teardown(a_file_that_may_not_grow_is_an_error_until_it_may_again, begin, unmount),
 		cmocka_unit_test_setup_teardown(a_full_disk_costs_the_reserve_and_lets_go_of_what_is_not_due, begin, unmount),
 	};

@@ -111,11 +111,46 @@ static void a_hundred_thousand_readings_in_an_outage(void **state)
 	assert_int_equal(shop_count(&s), BATCH * BATCHES);
 }
 
+/* Ten million readings wait: nothing of a start looks at all of them.  LONG=1: it takes a minute and 1.5 GB. */
+static void a_buffer_of_ten_million_readings_starts_at_once(void **state)
+{
+	enum { GROUP = 20000, GROUPS = 500 };
+	struct gw_registration r;
+	double began;
+	uint64_t from;
+
+	(void)state;
+	if (!getenv("LONG"))
+		skip();
+	s.opts.max_size = UINT64_C(8) << 30;
+	shop_open(&s);
+	r = shop_device(&s, "pump");
+	from = r.next_seq;
+	for (unsigned i = 0; i < GROUPS; i++)
+		put(&(struct shop_batch){ r.device, from + (uint64_t)i * GROUP, GROUP, 5, 5000, from,
+					  from + (uint64_t)GROUP * GROUPS - 1, false });
+	shop_close(&s);
+	began = seconds(CLOCK_MONOTONIC);
+	shop_open(&s);
+	shop_device(&s, "pump");
+	gw_rows_free(shop_fetch(&s, 1, 0, 2000, 1 << 20));
+	print_message("start with 10,000,000 readings in %.1f GiB: %.3f s, peak of memory %llu MiB\n",
+		      (double)shop_size(&s, "") / (1 << 30), seconds(CLOCK_MONOTONIC) - began,
+		      (unsigned long long)proc("/proc/self/status", "VmHWM:") >> 10);
+	assert_true(seconds(CLOCK_MONOTONIC) - began < 5);
+	began = seconds(CLOCK_MONOTONIC);
+	put(&(struct shop_batch){ r.device, from + (uint64_t)GROUP * GROUPS, 1, 5, 5000,
+				  from + (uint64_t)GROUP * GROUPS, from + (uint64_t)GROUP * GROUPS, false });
+	print_message("a commit after all of them were acknowledged: %.3f s\n", seconds(CLOCK_MONOTONIC) - began);
+	assert_true(seconds(CLOCK_MONOTONIC) - began < 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_hundred_thousand_readings_with_a_sink_that_keeps_up, begin, end),
 		cmocka_unit_test_setup_teardown(a_hundred_thousand_readings_in_an_outage, begin, end),
+		cmocka_unit_test_setup_teardown(a_buffer_of_ten_million_readings_starts_at_once, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
