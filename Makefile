@@ -165,11 +165,12 @@ bench: deps-bench
 $(B)/bench_flash: $(B)/obj/tests/bench/bench_flash.o $(B)/libcore.a $(B)/libbase.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_core) $(LIBS_base)
 
-# the long forms: the fault campaign, 60 s for each seed
+# the long forms: the fault campaign, 60 s for each seed, 200 kills, and what waits for minutes
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 .PHONY: soak
 soak: all
-	@B=$(B) /usr/bin/python3 tests/soak/campaign.py --seconds $(SOAK_SECONDS) $(SEEDS)
+	@B=$(B) /usr/bin/python3 tests/soak/campaign.py --seconds $(SOAK_SECONDS) --jobs $(SOAK_JOBS) $(SEEDS)
+	@B=$(B) /usr/bin/python3 tests/soak/campaign.py --kills 200 1
 	@cd tests/e2e && LONG=1 B=$(B) /usr/bin/python3 -m unittest test_network
 	@B=$(B) /usr/bin/python3 tests/soak/drain.py
 SOAK_SECONDS ?= 60
@@ -246,7 +247,7 @@ clean:
 ## make deps        install what is missing: from Debian, and the servers of tests/npm
 ## make install     [DESTDIR=] [PREFIX=/usr]
 ## make bench       figures beside Debian's collectd
-## make soak        random faults under load, then the books must close (SEEDS="1 2 3" SOAK_SECONDS=60)
+## make soak        random faults under load, then the books must close (SEEDS="1 2 3" SOAK_SECONDS=60 SOAK_JOBS=2)
 ## make brokers     three nodes of RabbitMQ and of NATS, one of them killed under load
 ## make fuzz        libFuzzer on each parser of foreign bytes (SECONDS=60 each)
 ## make lint        clang build, clang-tidy, cppcheck

@@ -153,6 +153,19 @@ class Documents(unittest.TestCase):
             self.assertEqual(*(shown(path) for path in (en, vi)), vi)
             self.assertEqual(*(outline(path) for path in (en, vi)), vi)
 
+    def test_the_tests_that_the_pages_on_faults_name_exist(self):
+        tests = ""
+        for path in glob.glob(os.path.join(ROOT, "tests/*/test_*")):
+            with open(path, encoding="utf-8") as f:
+                tests += f.read()
+        names = set()
+        for page in ("reliability", "buffer", "operations"):
+            with open(os.path.join(ROOT, "docs/%s.md" % page), encoding="utf-8") as f:
+                names.update(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+){3,})`", f.read()))
+        self.assertGreater(len(names), 70)
+        self.assertEqual([n for n in sorted(names) if not re.search(
+            r"^(?:static void|    def) %s\(" % n, tests, re.M)], [])
+
     def test_no_link_in_a_manual_leads_nowhere(self):
         for name in glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(ROOT, "docs/*.md")):
             with open(name) as f:

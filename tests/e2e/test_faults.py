@@ -14,7 +14,7 @@ import python_plugin  # noqa: E402
 from harness import LONG, Gate, World, bench_source, bench_wrong, wait_until  # noqa: E402
 from test_plugins import add_python_plugin, counting_source, two_sources  # noqa: E402
 
-KILLS = 40 if LONG else 8
+KILLS = 40 if LONG else 5
 NOFILE = 32
 
 
@@ -128,7 +128,7 @@ class Kills(Case):
         with World(("--bench", "2", "--registers", "10"), two_sources) as w:
             w.start()
             self.wait_more(w, "bench-1")
-            end = time.monotonic() + (60 if LONG else 6)
+            end = time.monotonic() + (60 if LONG else 4)
             kills = 0
             while time.monotonic() < end:
                 pid = w.plugin_pid("left")
@@ -177,7 +177,7 @@ class Cuts(Case):
             self.addCleanup(gate.shut)
             w.config["sinks"]["goc"]["broker"] = "mqtt://127.0.0.1:%d" % gate.port
             w.start()
-            for after in range(1, 2000, 7 if LONG else 171):
+            for after in range(1, 2000, 7 if LONG else 251):
                 gate.after, cuts = after, gate.cuts
                 w.ctl("restart", "goc")
                 wait_until(lambda: gate.cuts > cuts, 20, "cut after %d bytes" % after)
