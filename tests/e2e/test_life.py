@@ -169,7 +169,8 @@ class Reloads(unittest.TestCase):
                 wait_until(lambda: w.gateway_status().get("reason") == "stopped", 10, "the goodbye")
                 ledger = w.ledger("bench-2")
                 polls = [ledger.readings[s]["values"]["poll"] for s in ledger.seqs()]
-                self.assertEqual(polls, list(range(1, w.plant.report()["bench-2"]["polls"] + 1)))
+                self.assertLessEqual(polls[0], 2, "the very first may have been asked twice")
+                self.assertEqual(polls, list(range(polls[0], w.plant.report()["bench-2"]["polls"] + 1)))
                 self.assertEqual(w.ledger("bench-1").missing(), [])
 
     def test_a_wrong_file_is_refused_whole_and_all_goes_on(self):
