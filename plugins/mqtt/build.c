@@ -98,3 +98,23 @@ size_t mqtt_quote(char *out, const char *s, size_t n)
 	*o++ = '"';
 	return (size_t)(o - out);
 }
+
+void mqtt_text_member(struct mqtt_text *t, const char *name)
+{
+	if (t->s[t->n - 1] != '{')
+		mqtt_text_add(t, ",");
+	mqtt_text_quoted(t, name);
+	mqtt_text_add(t, ":");
+}
+
+void mqtt_text_member_u64(struct mqtt_text *t, const char *name, uint64_t v)
+{
+	mqtt_text_member(t, name);
+	mqtt_text_u64(t, v);
+}
+
+void mqtt_text_member_i64(struct mqtt_text *t, const char *name, int64_t v)
+{
+	mqtt_text_member(t, name);
+	mqtt_text_i64(t, v);
+}

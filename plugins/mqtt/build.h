@@ -27,6 +27,10 @@ void mqtt_text_u64(struct mqtt_text *t, uint64_t v);
 void mqtt_text_i64(struct mqtt_text *t, int64_t v);
 void mqtt_text_f64(struct mqtt_text *t, double v);
 void mqtt_text_quoted(struct mqtt_text *t, const char *s); /* as a JSON string */
+/* "name": of a JSON object, with a comma before it where one is needed; then its value. */
+void mqtt_text_member(struct mqtt_text *t, const char *name);
+void mqtt_text_member_u64(struct mqtt_text *t, const char *name, uint64_t v);
+void mqtt_text_member_i64(struct mqtt_text *t, const char *name, int64_t v);
 void mqtt_text_free(struct mqtt_text *t);
 
 /* s as a JSON string (RFC 8259, clause 7) with its quotes; out holds 6 n + 2 bytes. */

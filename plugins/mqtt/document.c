@@ -3,50 +3,29 @@
 
 #include "document.h"
 
-/* "name": with a comma before it where one is needed */
-static void member(struct mqtt_text *t, const char *name)
-{
-	if (t->s[t->n - 1] != '{')
-		mqtt_text_add(t, ",");
-	mqtt_text_quoted(t, name);
-	mqtt_text_add(t, ":");
-}
-
 static void put_text(struct mqtt_text *t, const char *name, const char *value)
 {
 	if (!value || !*value)
 		return;
-	member(t, name);
+	mqtt_text_member(t, name);
 	mqtt_text_quoted(t, value);
-}
-
-static void put_u64(struct mqtt_text *t, const char *name, uint64_t value)
-{
-	member(t, name);
-	mqtt_text_u64(t, value);
-}
-
-static void put_i64(struct mqtt_text *t, const char *name, int64_t value)
-{
-	member(t, name);
-	mqtt_text_i64(t, value);
 }
 
 static void put_f64(struct mqtt_text *t, const char *name, double value)
 {
-	member(t, name);
+	mqtt_text_member(t, name);
 	mqtt_text_f64(t, value);
 }
 
 static void put_bool(struct mqtt_text *t, const char *name, bool value)
 {
-	member(t, name);
+	mqtt_text_member(t, name);
 	mqtt_text_add(t, value ? "true" : "false");
 }
 
 static void open_member(struct mqtt_text *t, const char *name, const char *bracket)
 {
-	member(t, name);
+	mqtt_text_member(t, name);
 	mqtt_text_add(t, bracket);
 }
 
@@ -57,13 +36,13 @@ void mqtt_doc_status(struct mqtt_text *t, const struct gw_gateway_info *g,
 	put_text(t, "state", s->online ? "online" : "offline");
 	put_text(t, "reason", s->stopped ? "stopped" : NULL);
 	if (s->ts_ms)
-		put_i64(t, "ts", s->ts_ms);
+		mqtt_text_member_i64(t, "ts", s->ts_ms);
 	if (s->online) {
 		put_text(t, "version", g->version);
 		put_text(t, "config", g->config);
 	}
 	put_text(t, "boot", g->boot);
-	put_u64(t, "session", s->session);
+	mqtt_text_member_u64(t, "session", s->session);
 	if (s->online)
 		put_text(t, "buffer", g->buffer);
 	mqtt_text_add(t, "}");
@@ -102,7 +81,7 @@ static void put_point(struct mqtt_text *t, const struct gw_layout_point *p)
 	put_text(t, "unit", p->unit);
 	put_text(t, "symbol", p->symbol);
 	put_text(t, "quantity", p->quantity);
-	put_i64(t, "interval_ms", p->interval_ms);
+	mqtt_text_member_i64(t, "interval_ms", p->interval_ms);
 	put_bool(t, "writable", p->writable);
 	if (p->has_min)
 		put_f64(t, "min", p->min);
@@ -110,7 +89,7 @@ static void put_point(struct mqtt_text *t, const struct gw_layout_point *p)
 		put_f64(t, "max", p->max);
 	if (p->has_deadband) {
 		put_f64(t, "deadband", p->deadband);
-		put_i64(t, "max_silence_ms", p->max_silence_ms);
+		mqtt_text_member_i64(t, "max_silence_ms", p->max_silence_ms);
 	}
 	mqtt_text_add(t, "}");
 }
@@ -122,8 +101,8 @@ void mqtt_doc_device(struct mqtt_text *t, const struct gw_layout *l)
 	put_text(t, "title", l->title);
 	put_text(t, "profile", l->profile);
 	put_text(t, "domain", l->domain);
-	put_u64(t, "first_seq", l->first_seq);
-	put_u64(t, "from_seq", l->from_seq);
+	mqtt_text_member_u64(t, "first_seq", l->first_seq);
+	mqtt_text_member_u64(t, "from_seq", l->from_seq);
 	open_member(t, "points", "{");
 	for (unsigned i = 0; i < l->npoints; i++)
 		put_point(t, &l->points[i]);
@@ -137,7 +116,7 @@ void mqtt_doc_state(struct mqtt_text *t, enum gw_device_state state, int64_t ts_
 
 	mqtt_text_add(t, "{");
 	put_text(t, "state", states[state]);
-	put_i64(t, "ts", ts_ms);
+	mqtt_text_member_i64(t, "ts", ts_ms);
 	put_text(t, "reason", reason);
 	mqtt_text_add(t, "}");
 }
@@ -145,15 +124,15 @@ void mqtt_doc_state(struct mqtt_text *t, enum gw_device_state state, int64_t ts_
 void mqtt_doc_loss(struct mqtt_text *t, const struct gw_loss *l)
 {
 	mqtt_text_add(t, "{");
-	put_u64(t, "from", l->from);
-	put_u64(t, "to", l->to);
-	put_u64(t, "count", l->readings);
+	mqtt_text_member_u64(t, "from", l->from);
+	mqtt_text_member_u64(t, "to", l->to);
+	mqtt_text_member_u64(t, "count", l->readings);
 	put_text(t, "cause", l->cause);
 	put_bool(t, "exact", l->exact);
 	if (l->ts_from_ms)
-		put_i64(t, "ts_from", l->ts_from_ms);
+		mqtt_text_member_i64(t, "ts_from", l->ts_from_ms);
 	if (l->ts_to_ms)
-		put_i64(t, "ts_to", l->ts_to_ms);
+		mqtt_text_member_i64(t, "ts_to", l->ts_to_ms);
 	mqtt_text_add(t, "}");
 }
 
@@ -161,19 +140,19 @@ void mqtt_doc_correction(struct mqtt_text *t, const struct gw_correction_news *c
 {
 	mqtt_text_add(t, "{");
 	put_text(t, "boot", c->boot);
-	put_i64(t, "mono_from", c->from_ms);
-	put_i64(t, "mono_to", c->to_ms);
-	put_i64(t, "offset", c->offset_ms);
-	put_i64(t, "ts", c->to_ms + c->offset_ms);
+	mqtt_text_member_i64(t, "mono_from", c->from_ms);
+	mqtt_text_member_i64(t, "mono_to", c->to_ms);
+	mqtt_text_member_i64(t, "offset", c->offset_ms);
+	mqtt_text_member_i64(t, "ts", c->to_ms + c->offset_ms);
 	mqtt_text_add(t, "}");
 }
 
 void mqtt_doc_progress(struct mqtt_text *t, const struct gw_progress *p)
 {
 	mqtt_text_add(t, "{");
-	put_u64(t, "first_seq", p->first_seq);
-	put_u64(t, "complete_to", p->complete_to);
-	put_u64(t, "last", p->last);
-	put_i64(t, "ts", p->ts_ms);
+	mqtt_text_member_u64(t, "first_seq", p->first_seq);
+	mqtt_text_member_u64(t, "complete_to", p->complete_to);
+	mqtt_text_member_u64(t, "last", p->last);
+	mqtt_text_member_i64(t, "ts", p->ts_ms);
 	mqtt_text_add(t, "}");
 }

@@ -13,27 +13,6 @@ static double as_double(uint64_t slot)
 	return d;
 }
 
-static void put_member(struct mqtt_text *t, const char *name)
-{
-	if (t->s[t->n - 1] != '{')
-		mqtt_text_add(t, ",");
-	mqtt_text_add(t, "\"");
-	mqtt_text_add(t, name);
-	mqtt_text_add(t, "\":");
-}
-
-static void put_u64(struct mqtt_text *t, const char *name, uint64_t v)
-{
-	put_member(t, name);
-	mqtt_text_u64(t, v);
-}
-
-static void put_i64(struct mqtt_text *t, const char *name, int64_t v)
-{
-	put_member(t, name);
-	mqtt_text_i64(t, v);
-}
-
 /* With the comma before it and the colon behind it. */
 static void put_point_name(struct mqtt_text *t, const struct gw_layout_point *p)
 {
@@ -79,7 +58,7 @@ static void put_number(struct mqtt_text *t, unsigned kind, uint64_t slot)
 static void put_last(struct mqtt_text *t, const struct gw_layout_point *p, const struct gw_window *w,
 		     const struct gw_window_point *v)
 {
-	put_member(t, "last");
+	mqtt_text_member(t, "last");
 	if (v->last_kind == GW_BOOL)
 		mqtt_text_add(t, v->last ? "true" : "false");
 	else if (v->last_kind == GW_TEXT)
@@ -92,11 +71,11 @@ static void put_last(struct mqtt_text *t, const struct gw_layout_point *p, const
 
 static void put_range(struct mqtt_text *t, const struct gw_window *w, const struct gw_window_point *v)
 {
-	put_member(t, "min");
+	mqtt_text_member(t, "min");
 	put_number(t, v->min_kind, v->min);
-	put_member(t, "max");
+	mqtt_text_member(t, "max");
 	put_number(t, v->max_kind, v->max);
-	put_member(t, "mean");
+	mqtt_text_member(t, "mean");
 	put_real(t, v->last_kind, gw_window_mean(w, v));
 }
 
@@ -104,14 +83,14 @@ static void put_points(struct mqtt_text *t, const struct gw_layout *l, const str
 {
 	const struct gw_window_point *p = gw_window_points(w);
 
-	put_member(t, "points");
+	mqtt_text_member(t, "points");
 	mqtt_text_add(t, "{");
 	for (unsigned i = 0; i < w->points; i++) {
 		if (p[i].n == 0)
 			continue;
 		put_point_name(t, &l->points[p[i].index]);
 		mqtt_text_add(t, "{");
-		put_u64(t, "n", p[i].n);
+		mqtt_text_member_u64(t, "n", p[i].n);
 		if (p[i].min_kind != GW_NONE)
 			put_range(t, w, &p[i]);
 		if (p[i].last_kind != GW_NONE)
@@ -127,14 +106,14 @@ static void put_quality(struct mqtt_text *t, const struct gw_layout *l, const st
 
 	if (w->qualities == 0)
 		return;
-	put_member(t, "quality");
+	mqtt_text_member(t, "quality");
 	mqtt_text_add(t, "{");
 	for (uint32_t i = 0; i < w->qualities; i++) {
 		if (i == 0 || q[i].index != q[i - 1].index) {
 			put_point_name(t, &l->points[q[i].index]);
 			mqtt_text_add(t, "{");
 		}
-		put_u64(t, gw_reason_name(q[i].reason), q[i].n);
+		mqtt_text_member_u64(t, gw_reason_name(q[i].reason), q[i].n);
 		if (i + 1 == w->qualities || q[i + 1].index != q[i].index)
 			mqtt_text_add(t, "}");
 	}
@@ -145,25 +124,25 @@ void mqtt_doc_window(struct mqtt_text *t, const struct gw_layout *l, const struc
 		     const char *boot)
 {
 	mqtt_text_add(t, "{");
-	put_u64(t, "from", w->from);
-	put_u64(t, "to", w->to);
-	put_u64(t, "count", w->readings);
-	put_i64(t, "ts_from", w->ts_from_ms);
-	put_i64(t, "ts_to", w->ts_to_ms);
-	put_u64(t, "window_ms", w->window_ms);
+	mqtt_text_member_u64(t, "from", w->from);
+	mqtt_text_member_u64(t, "to", w->to);
+	mqtt_text_member_u64(t, "count", w->readings);
+	mqtt_text_member_i64(t, "ts_from", w->ts_from_ms);
+	mqtt_text_member_i64(t, "ts_to", w->ts_to_ms);
+	mqtt_text_member_u64(t, "window_ms", w->window_ms);
 	put_points(t, l, w);
 	put_quality(t, l, w);
 	if (w->flags & GW_READING_UNSYNCED) {
-		put_member(t, "clock");
+		mqtt_text_member(t, "clock");
 		mqtt_text_add(t, "\"unsynced\"");
 	}
 	if (w->flags & GW_READING_UNSYNCED && boot) {
-		put_member(t, "boot");
+		mqtt_text_member(t, "boot");
 		mqtt_text_quoted(t, boot);
 	}
 	if (w->flags & GW_READING_UNSYNCED) {
-		put_i64(t, "mono_from", w->mono_from_ms);
-		put_i64(t, "mono_to", w->mono_to_ms);
+		mqtt_text_member_i64(t, "mono_from", w->mono_from_ms);
+		mqtt_text_member_i64(t, "mono_to", w->mono_to_ms);
 	}
 	mqtt_text_add(t, "}");
 }
