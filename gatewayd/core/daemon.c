@@ -169,12 +169,6 @@ static void on_signal(void *arg, int signo)
 
 /* ---- the start ---- */
 
-static void log_warning(void *arg, const char *line)
-{
-	(void)arg;
-	gw_log(GW_WARNING, "%s", line);
-}
-
 /* Of settings without a problem: what they still hold are warnings. */
 void gw_daemon_keep_settings(struct gw_daemon *d, const struct gw_settings *s)
 {
@@ -190,7 +184,7 @@ void gw_daemon_keep_settings(struct gw_daemon *d, const struct gw_settings *s)
 	c->profiles.path = (struct gw_list){ 0 };
 	gw_arena_free(d->arena);
 	d->arena = a;
-	gw_settings_each(s, log_warning, NULL);
+	gw_settings_log(s);
 	d->located = s->located;
 	d->config_hash = s->hash;
 }

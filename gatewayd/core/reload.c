@@ -37,12 +37,6 @@ static void tell_reload(struct gw_daemon *d, const struct gw_plan *p)
 	sd_notify(0, "READY=1");
 }
 
-static void log_problem(void *arg, const char *line)
-{
-	(void)arg;
-	gw_log(GW_ERROR, "%s", line);
-}
-
 static void reload_registered(struct gw_apply *a, const struct gw_err *err)
 {
 	struct gw_daemon *d = a->d;
@@ -83,7 +77,7 @@ static void replanned(void *arg, struct gw_plan *p)
 	}
 	gw_log(GW_ERROR, "reload: %u problem%s in the configuration; nothing was changed",
 	       p->settings->problems.count, p->settings->problems.count == 1 ? "" : "s");
-	gw_settings_each(p->settings, log_problem, NULL);
+	gw_settings_log(p->settings);
 	tell_reload(d, p);
 	d->stale_plan = p; /* we are inside one of its children */
 	d->plan = NULL;

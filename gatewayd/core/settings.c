@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/problem.h"
 #include "base/yaml.h"
 
@@ -21,11 +22,11 @@
 struct gw_found {
 	struct gw_place at;
 	char *path, *text;
+	bool warning;
 };
 
-static void found(void *arg, const struct gw_place *at, const char *path, const char *text)
+static void keep(struct gw_settings *s, const struct gw_place *at, const char *path, const char *text, bool warning)
 {
-	struct gw_settings *s = arg;
 	struct gw_found *f;
 
 	if ((s->nfound & (s->nfound + 1)) == 0) { /* full at 1, 3, 7, ...: double */
@@ -42,14 +43,17 @@ static void found(void *arg, const struct gw_place *at, const char *path, const 
 		f->at.file = s->file;
 	f->path = gw_arena_strdup(s->arena, path ? path : "");
 	f->text = gw_arena_strdup(s->arena, text);
+	f->warning = warning;
+}
+
+static void found(void *arg, const struct gw_place *at, const char *path, const char *text)
+{
+	keep(arg, at, path, text, false);
 }
 
 static void found_warning(void *arg, const struct gw_place *at, const char *path, const char *text)
 {
-	char line[1100];
-
-	snprintf(line, sizeof(line), "warning: %s", text);
-	found(arg, at, path, line);
+	keep(arg, at, path, text, true);
 }
 
 static int by_place(const void *a, const void *b)
@@ -66,20 +70,40 @@ static int by_place(const void *a, const void *b)
 	return c ? c : strcmp(x->text, y->text);
 }
 
+/* The next one, by place; NULL: that was the last.  What a profile that several devices have brings
+ * comes once. */
+static const struct gw_found *next_found(const struct gw_settings *s, size_t *at)
+{
+	if (*at == 0 && s->nfound)
+		qsort(s->found, s->nfound, sizeof(*s->found), by_place);
+	while (*at < s->nfound) {
+		const struct gw_found *f = &s->found[(*at)++];
+
+		if (f == s->found || by_place(f, f - 1) != 0)
+			return f;
+	}
+	return NULL;
+}
+
 void gw_settings_each(const struct gw_settings *s, void (*fn)(void *arg, const char *line), void *arg)
 {
-	char line[GW_PROBLEM_LINE];
+	char line[GW_PROBLEM_LINE], text[1100];
+	const struct gw_found *f;
 
-	if (s->nfound)
-		qsort(s->found, s->nfound, sizeof(*s->found), by_place);
-	for (size_t i = 0; i < s->nfound; i++) {
-		const struct gw_found *f = &s->found[i];
-
-		if (i && by_place(f, f - 1) == 0) /* of a profile that several devices have */
-			continue;
-		gw_problem_line(line, sizeof(line), &f->at, f->path, f->text);
-		fn(arg, line);
+	for (size_t at = 0; (f = next_found(s, &at)) != NULL;) {
+		snprintf(text, sizeof(text), "%s%s", f->warning ? "warning: " : "", f->text);
+		fn(arg, gw_problem_line(line, sizeof(line), &f->at, f->path, text));
 	}
+}
+
+void gw_settings_log(const struct gw_settings *s)
+{
+	char line[GW_PROBLEM_LINE];
+	const struct gw_found *f;
+
+	for (size_t at = 0; (f = next_found(s, &at)) != NULL;)
+		gw_log(f->warning ? GW_WARNING : GW_ERROR, "%s",
+		       gw_problem_line(line, sizeof(line), &f->at, f->path, f->text));
 }
 
 static void print_line(void *arg, const char *line)

@@ -114,6 +114,7 @@ const struct gw_place *gw_settings_buffer_place(const struct gw_settings *s, con
 /* All problems and warnings, by place, one line each; warnings say so and do not count. */
 void gw_settings_report(const struct gw_settings *s, FILE *out);
 void gw_settings_each(const struct gw_settings *s, void (*fn)(void *arg, const char *line), void *arg);
+void gw_settings_log(const struct gw_settings *s); /* the same into the log, where the level says so */
 
 /* The tables, for the sample file and the reference. */
 extern const struct gw_table gw_root_table;

@@ -27,11 +27,6 @@ enum {
 
 /* ---- connection ---- */
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static void set_sizes(struct gw_db *d, uint64_t max_size)
 {
 	struct gw_room room = gw_room_of(max_size);
@@ -43,7 +38,7 @@ static void set_sizes(struct gw_db *d, uint64_t max_size)
 
 uint64_t gw_db_ceiling(const struct gw_db *d)
 {
-	return d->disk_pages ? smaller(d->disk_pages, d->max_pages) : d->max_pages;
+	return d->disk_pages && d->disk_pages < d->max_pages ? d->disk_pages : d->max_pages;
 }
 
 static int set_before_tables(struct gw_db *d)
@@ -60,9 +55,11 @@ static int set_before_tables(struct gw_db *d)
 /* Changes the file, so only when it is known to be ours. */
 static int set_after_tables(struct gw_db *d)
 {
-	uint64_t checkpoint = smaller(CHECKPOINT_PAGES, d->wal_room / GW_BUFFER_PAGE / 4);
+	uint64_t checkpoint = d->wal_room / GW_BUFFER_PAGE / 4;
 	char text[256];
 
+	if (checkpoint > CHECKPOINT_PAGES)
+		checkpoint = CHECKPOINT_PAGES;
 	snprintf(text, sizeof(text),
 		 "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=%llu; PRAGMA journal_size_limit=%llu;"
 		 "PRAGMA max_page_count=%llu",

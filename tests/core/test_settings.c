@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "core/settings.h"
 
 /* ---- a plugin that has described itself ---- */
@@ -262,12 +263,50 @@ static void the_hash_follows_the_content_and_not_the_places(void **state)
 	assert_int_not_equal(hash_of(METER("")), first);
 }
 
+/* What the log gets of them. */
+static const char *logged(const struct gw_settings *s)
+{
+	static char text[2048];
+	FILE *f = tmpfile();
+	int err = dup(STDERR_FILENO);
+
+	assert_true(f && err >= 0);
+	dup2(fileno(f), STDERR_FILENO);
+	gw_log_open("test", GW_INFO);
+	gw_settings_log(s);
+	dup2(err, STDERR_FILENO);
+	close(err);
+	rewind(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	return text;
+}
+
+static void a_warning_says_once_that_it_is_one(void **state)
+{
+	struct gw_settings *s;
+	char lines[8192] = "";
+
+	(void)state;
+	put("c.yaml", "gateway: {id: g}\nbuffer: {path: b.db}\n");
+	s = gw_settings_read("c.yaml");
+	gw_warning(&s->problems, gw_settings_buffer_place(s, "path"), "buffer.path", "lies in memory");
+	gw_problem(&s->problems, NULL, "gateway.id", "cannot change");
+	gw_settings_each(s, add_line, lines);
+	assert_string_equal(lines, "c.yaml: gateway.id: cannot change\n"
+				   "c.yaml:2:16: buffer.path: warning: lies in memory\n");
+	assert_string_equal(logged(s), "error: c.yaml: gateway.id: cannot change\n"
+				       "warning: c.yaml:2:16: buffer.path: lies in memory\n");
+	gw_settings_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_mistake_is_said_in_words_with_its_place),
 		cmocka_unit_test(a_profile_is_merged_overridden_and_thinned),
 		cmocka_unit_test(the_hash_follows_the_content_and_not_the_places),
+		cmocka_unit_test(a_warning_says_once_that_it_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -148,6 +148,8 @@ class Small(Case):
     def test_a_disk_that_somebody_fills_is_survived_and_found_free_again(self):
         w = self.small_world()
         w.start()
+        self.assertRegex(w.daemon.text(), r"(?m)^warning: %s:\d+:\d+: buffer.path: %s lies in memory: a power cut"
+                         % (w.config_path(), w.path("disk")))
         self.wait_readings(w)
         w.gate.shut()
         self.fill(w)

@@ -62,6 +62,13 @@ class Case(unittest.TestCase):
         polls = [ledger.readings[s]["values"]["poll"] for s in ledger.seqs()]
         self.assertEqual(polls, list(range(1, w.plant.report()[device]["polls"] + 1)))
 
+    def end_well(self, w, *devices):
+        """A stop in order; then the books of each device close, and nothing was lost."""
+        self.stop(w)
+        for n in devices:
+            self.check_books(w, n)
+            self.assertEqual(w.ledger(n).losses, [], n)
+
 
 class Kills(Case):
     def setUp(self):
@@ -82,10 +89,7 @@ class Kills(Case):
             w.start(wait=False)
             for n in ("bench-1", "bench-2"):
                 self.wait_more(w, n)
-            self.stop(w)
-            for n in ("bench-1", "bench-2"):
-                self.check_books(w, n)
-                self.assertEqual(w.ledger(n).losses, [])
+            self.end_well(w, "bench-1", "bench-2")
 
     def test_a_kill_in_a_reload_leaves_the_old_or_the_new_configuration_and_nothing_between(self):
         with World(("--bench", "2", "--registers", "10"), two_sources) as w:
@@ -104,10 +108,7 @@ class Kills(Case):
                            == ("again" in points), 20, "the directory of the file")
                 self.wait_more(w, "bench-1", 1)
             self.wait_more(w, "bench-2")
-            self.stop(w)
-            for n in ("bench-1", "bench-2"):
-                self.check_books(w, n)
-                self.assertEqual(w.ledger(n).losses, [])
+            self.end_well(w, "bench-1", "bench-2")
 
     def test_a_kill_in_a_stop_loses_nothing(self):
         with World(("--bench", "2", "--registers", "10"), two_sources) as w:
@@ -119,10 +120,7 @@ class Kills(Case):
             w.start(wait=False)
             for n in ("bench-1", "bench-2"):
                 self.wait_more(w, n)
-            self.stop(w)
-            for n in ("bench-1", "bench-2"):
-                self.check_books(w, n)
-                self.assertEqual(w.ledger(n).losses, [])
+            self.end_well(w, "bench-1", "bench-2")
 
     def test_a_plugin_that_is_killed_again_and_again_harms_only_its_own_devices(self):
         with World(("--bench", "2", "--registers", "10"), two_sources) as w:
@@ -141,8 +139,7 @@ class Kills(Case):
             self.assertTrue(any(b'"plugin"' in m[1] for m in w.subscriber.all("/bench-1/status")))
             w.ctl("restart", "left")
             self.wait_more(w, "bench-1", 5)
-            self.stop(w)
-            self.check_books(w, "bench-1")
+            self.end_well(w, "bench-1")
             self.assert_untouched(w, "bench-2")
 
 
@@ -186,9 +183,8 @@ class Cuts(Case):
             for n in ("bench-1", "bench-2"):
                 self.wait_more(w, n, 5)
                 wait_until(lambda: not w.ledger(n).missing(), 20, "the backlog")
-            self.stop(w)
+            self.end_well(w, "bench-1", "bench-2")
             for n in ("bench-1", "bench-2"):
-                self.check_books(w, n)
                 self.assert_untouched(w, n)
 
 

@@ -13,9 +13,10 @@ import paho.mqtt.client as mqtt
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 from cluster import Nats, Rabbit  # noqa: E402
-from harness import World, bench_source, bench_wrong, parsed, wait_until  # noqa: E402
+from harness import Gate, World, bench_source, bench_wrong, parsed, wait_until  # noqa: E402
 
 DEVICES, REGISTERS = 4, 20
+BACKLOG, REPLAY_RATE = 2000, 200  # readings; a second: it drains for ten seconds
 NAMES = ["bench-%d" % i for i in range(1, DEVICES + 1)]
 
 
@@ -49,7 +50,8 @@ class Recorder:
 
 
 class Brokers(unittest.TestCase):
-    def run_with(self, make):
+    def world(self, make):
+        """A gateway that publishes to nodes 1 and 2 through gates, a recorder on node 0."""
         w = World(("--bench", str(DEVICES), "--registers", str(REGISTERS)),
                   lambda w: {"field": bench_source(w, DEVICES, REGISTERS, "50ms")})
         self.addCleanup(w.close)
@@ -59,18 +61,52 @@ class Brokers(unittest.TestCase):
         print("%s: up after %.0f s" % (cluster.name, time.monotonic() - begun))
         w.subscriber.stop()
         w.subscriber = Recorder(cluster.ports[0])
-        w.config["sinks"]["goc"].update(broker=["mqtt://127.0.0.1:%d" % p for p in cluster.ports[1:]],
-                                        protocol="3.1.1")
+        gates = [Gate(p) for p in cluster.ports[1:]]
+        for gate in gates:
+            self.addCleanup(gate.shut)
+        w.config["sinks"]["goc"].update(broker=["mqtt://127.0.0.1:%d" % g.port for g in gates],
+                                        protocol="3.1.1", replay_rate=REPLAY_RATE)
         w.start(wait=False)
         wait_until(lambda: all(len(w.ledger(n).readings) >= 100 for n in NAMES), 60, "readings", every=0.2)
+        return w, cluster, gates
+
+    def run_with(self, make):
+        w, cluster, _ = self.world(make)
         self.kill_a_node(w, cluster)
         self.check_books(w, cluster)
 
+    def sink(self, w):
+        return w.ctl("sinks")[0]
+
+    def connected(self, w):
+        return self.sink(w)["state"] == "connected"
+
+    def drain_and_kill(self, w, cluster, gates):
+        """Kills the node that takes a backlog when half of it has gone."""
+        for gate in gates:
+            gate.shut()
+        wait_until(lambda: self.sink(w)["backlog"] >= BACKLOG, 120, "a backlog", every=0.2)
+        since = w.subscriber.count()
+        for gate in gates:
+            gate.open()
+        wait_until(lambda: self.connected(w) and self.sink(w)["backlog"] < BACKLOG / 2, 60, "half of it", every=0.1)
+        takes = [i for i, g in enumerate(gates) if self.sink(w)["broker"].endswith(":%d" % g.port)][0]
+        cluster.kill(takes + 1)
+        killed, left = time.monotonic(), self.sink(w)["backlog"]
+        came = len(w.subscriber.all("/replay", since))
+        self.assertGreater(left, BACKLOG / 10, "there is something left to drain")
+        wait_until(lambda: self.connected(w) and self.sink(w)["broker"].endswith(":%d" % gates[1 - takes].port), 60,
+                   "the other node", every=0.1)
+        print("%s: killed with %d of %d readings left, connected to the other node %.1f s later"
+              % (cluster.name, left, BACKLOG, time.monotonic() - killed))
+        wait_until(lambda: len(w.subscriber.all("/replay", since)) > came, 120, "the rest", every=0.2)
+        cluster.start(takes + 1)
+
     def kill_a_node(self, w, cluster):
         since, killed = w.subscriber.count(), time.monotonic()
-        before = w.ctl("sinks")[0]["broker"]
+        before = self.sink(w)["broker"]
         cluster.kill(1)
-        wait_until(lambda: w.ctl("sinks")[0]["broker"] != before and w.ctl("sinks")[0]["state"] == "connected", 60,
+        wait_until(lambda: self.sink(w)["broker"] != before and self.connected(w), 60,
                    "the next broker of the list", every=0.2)
         reconnected = time.monotonic() - killed
         wait_until(lambda: w.subscriber.all("/data", since + 200), 120, "live readings", every=0.2)
@@ -78,7 +114,7 @@ class Brokers(unittest.TestCase):
         cluster.start(1)
 
     def check_books(self, w, cluster):
-        wait_until(lambda: w.ctl("sinks")[0]["backlog"] < 10, 60, "the backlog has gone", every=0.2)
+        wait_until(lambda: self.sink(w)["backlog"] < 10, 120, "the backlog has gone", every=0.2)
         self.assertEqual(w.daemon.end(), 0, w.daemon.tail())
         report = w.plant.report()
 
@@ -100,6 +136,11 @@ class Brokers(unittest.TestCase):
 
     def test_a_node_of_rabbitmq_is_killed_under_load(self):
         self.run_with(Rabbit)
+
+    def test_a_node_of_rabbitmq_is_killed_while_a_backlog_drains(self):
+        w, cluster, gates = self.world(Rabbit)
+        self.drain_and_kill(w, cluster, gates)
+        self.check_books(w, cluster)
 
 
 if __name__ == "__main__":
