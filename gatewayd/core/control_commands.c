@@ -120,8 +120,10 @@ static void verified(void *arg, const struct gw_verify *v, const struct gw_err *
 	if (err)
 		gw_client_refuse(c, 1, "%s", err->msg);
 	else
-		gw_client_answer(c, json_pack("{s:I, s:I, s:s}", "readings", (json_int_t)v->readings, "damaged",
-					      (json_int_t)v->damaged, "integrity",
+		gw_client_answer(c, json_pack("{s:I, s:I, s:I, s:I, s:s}", "readings", (json_int_t)v->readings,
+					      "damaged", (json_int_t)v->damaged, "windows",
+					      (json_int_t)v->windows, "damaged_windows",
+					      (json_int_t)v->damaged_windows, "integrity",
 					      v->integrity_ok ? "ok" : v->text));
 }
 

@@ -133,7 +133,7 @@ struct gw_daemon {
 	bool ring_found;
 	bool salvaging;     /* readings of a damaged database are on their way into the new one */
 	bool salvage_exact; /* and what was due is known */
-	uint64_t damaged;   /* readings found damaged in the buffer and taken out */
+	uint64_t damaged;   /* since the start: readings found damaged in the buffer, windows' among them */
 	struct gw_next_row *absent; /* numbers given to devices that are not configured */
 	size_t nabsent, absent_capacity;
 	uint64_t next_loss_id;

@@ -116,6 +116,8 @@ uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g);
 bool gw_deliver_may_thin(const struct gw_deliver *d, uint16_t device, uint64_t seq); /* due and not in flight */
 void gw_deliver_thin(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 void gw_deliver_windows(struct gw_deliver *d, struct gw_windows *rows); /* takes them over; NULL: failed */
+/* It is on its way: its acknowledgement settles it, or the end of the connection. */
+bool gw_deliver_window_flies(const struct gw_deliver *d, const struct gw_window_row *row);
 /* A window of this sink that is not in flight becomes a loss.  Returns how many numbers. */
 uint64_t gw_deliver_give_up_window(struct gw_deliver *d, const struct gw_window_row *row,
 				   enum gw_loss_cause cause);

@@ -62,6 +62,11 @@ static bool is_in_flight(const struct gw_deliver *d, uint64_t id)
 	return false;
 }
 
+bool gw_deliver_window_flies(const struct gw_deliver *d, const struct gw_window_row *row)
+{
+	return is_in_flight(d, row->id);
+}
+
 uint64_t gw_deliver_give_up_window(struct gw_deliver *d, const struct gw_window_row *row, enum gw_loss_cause cause)
 {
 	struct gw_range r = { row->from, row->to };

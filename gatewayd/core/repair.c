@@ -62,11 +62,39 @@ static void damaged_rows(struct gw_daemon *d, const struct gw_store_event *e)
 								.cause = GW_LOSS_DAMAGED, .exact = true });
 }
 
+static uint64_t give_up_window(struct gw_daemon *d, const struct gw_window_row *row)
+{
+	bool flies = false;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < d->nsinks; i++) {
+		flies |= gw_deliver_window_flies(d->sinks[i]->deliver, row);
+		n += gw_deliver_give_up_window(d->sinks[i]->deliver, row, GW_LOSS_DAMAGED);
+	}
+	if (n == 0 && !flies) /* of no sink, or of numbers that are settled */
+		gw_evict_window_gone(d, row->id);
+	return n;
+}
+
+static void damaged_windows(struct gw_daemon *d, const struct gw_store_event *e)
+{
+	uint64_t n = 0;
+
+	if (d->phase == GW_PHASE_STARTING) /* not all is restored; told again in the next walk */
+		return;
+	for (size_t i = 0; i < e->n; i++)
+		n += give_up_window(d, &e->window[i]);
+	gw_log(GW_ERROR, "%zu window%s of thinned readings in the buffer %s damaged: %llu reading%s lost", e->n,
+	       e->n == 1 ? "" : "s", e->n == 1 ? "is" : "are", (unsigned long long)n,
+	       n == 1 ? " is" : "s are");
+	d->damaged += n;
+}
+
 void gw_repair_event(void *arg, const struct gw_store_event *e)
 {
 	static void (*const on[])(struct gw_daemon *d, const struct gw_store_event *e) = {
 		[GW_STORE_PUT_ASIDE] = put_aside, [GW_STORE_SALVAGED] = salvaged,
-		[GW_STORE_DAMAGED_ROWS] = damaged_rows,
+		[GW_STORE_DAMAGED_ROWS] = damaged_rows, [GW_STORE_DAMAGED_WINDOWS] = damaged_windows,
 	};
 	struct gw_daemon *d = arg;
 

@@ -126,7 +126,7 @@ struct event_request {
 	struct gw_request q;
 	const struct gw_store *st;
 	struct gw_store_event event;
-	struct gw_damaged_row row[];
+	_Alignas(8) unsigned char rows[];
 };
 
 static void finish_event(struct gw_request *q)
@@ -141,16 +141,21 @@ static void tell(void *arg, const struct gw_store_event *e)
 {
 	struct gw_store *st = arg;
 	struct event_request *r;
+	size_t size;
 
 	if (!st->event)
 		return;
-	r = gw_must(calloc(1, sizeof(*r) + e->n * sizeof(r->row[0])));
+	size = e->n * (e->window ? sizeof(*e->window) : sizeof(*e->row));
+	r = gw_must(calloc(1, sizeof(*r) + size));
 	r->q.finish = finish_event;
 	r->st = st;
 	r->event = *e;
-	r->event.row = r->row;
-	if (e->n)
-		memcpy(r->row, e->row, e->n * sizeof(r->row[0]));
+	if (size)
+		memcpy(r->rows, e->window ? (const void *)e->window : e->row, size);
+	if (e->window)
+		r->event.window = (const struct gw_window_row *)(const void *)r->rows;
+	else
+		r->event.row = (const struct gw_damaged_row *)(const void *)r->rows;
 	hand_back(st, &r->q, false);
 }
 

@@ -57,9 +57,13 @@ struct gw_store;
  * (SALVAGED when all that could be read has been moved).  What is due then and has no row is lost.
  *
  * Readings are verified in the store's idle time, one slice of at most 2,000 rows or 1 MiB a
- * minute.  Those that are damaged are taken out and told (DAMAGED_ROWS).
+ * minute, then windows, 256 KiB a minute.  Readings that are damaged are taken out and told
+ * (DAMAGED_ROWS).  Windows that are damaged are told (DAMAGED_WINDOWS) and stay until a commit says
+ * that they are gone, so that their numbers are always in one or lost.
  */
-enum gw_store_event_kind { GW_STORE_PUT_ASIDE, GW_STORE_SALVAGED, GW_STORE_DAMAGED_ROWS };
+enum gw_store_event_kind {
+	GW_STORE_PUT_ASIDE, GW_STORE_SALVAGED, GW_STORE_DAMAGED_ROWS, GW_STORE_DAMAGED_WINDOWS,
+};
 enum gw_store_why { GW_STORE_DAMAGED, GW_STORE_REMOVED };
 
 struct gw_damaged_row {
@@ -67,6 +71,7 @@ struct gw_damaged_row {
 	uint16_t device;
 };
 
+struct gw_window_row;
 struct gw_store_event {
 	enum gw_store_event_kind kind;
 	enum gw_store_why why; /* PUT_ASIDE */
@@ -75,8 +80,9 @@ struct gw_store_event {
 	uint64_t rows;         /* SALVAGED: readings that were moved */
 	bool exact;            /* SALVAGED: what was due is known; else all was taken to be due */
 	bool full;             /* SALVAGED: ended for want of room */
-	size_t n;              /* DAMAGED_ROWS */
+	size_t n;              /* DAMAGED_ROWS, DAMAGED_WINDOWS */
 	const struct gw_damaged_row *row;
+	const struct gw_window_row *window;
 };
 typedef void gw_store_event_fn(void *arg, const struct gw_store_event *e);
 
@@ -286,7 +292,7 @@ void gw_store_oldest(struct gw_store *st, size_t bytes, bool headers, gw_rows_fn
 struct gw_window_row {
 	uint64_t id; /* unique, grows with the age of what is in it */
 	uint16_t sink, device;
-	uint64_t from, to;
+	uint64_t from, to;              /* a damaged one's: its own, when only the row's are not right */
 	int64_t ts_from_ms, ts_to_ms;   /* UTC for a loss; 0: folded without a trusted clock */
 	const struct gw_window *window; /* NULL: damaged, or not asked for */
 };
@@ -294,11 +300,13 @@ struct gw_windows {
 	uint64_t next_id; /* where to go on */
 	bool end;         /* nothing behind that */
 	size_t n, bytes;  /* bytes: on the disk */
+	size_t looked_at;
 	const struct gw_window_row *rows;
 };
 typedef void gw_windows_fn(void *arg, struct gw_windows *windows, const struct gw_err *err);
 struct gw_windows_query {
 	uint16_t sink;    /* 0: all, without their bodies */
+	bool damaged;     /* with sink 0: their bodies are looked at, and those that are whole left out */
 	uint64_t from_id;
 	size_t max_bytes; /* about; looks at 20,000 windows at most */
 };
@@ -315,9 +323,10 @@ void gw_store_join_windows(struct gw_store *st, size_t max_bytes, gw_joined_fn *
 /* --- memory of sinks and plugins --- */
 void gw_store_session(struct gw_store *st, uint16_t sink, uint64_t session); /* kept with the next commit */
 
-/* Whole check of every row (gatewayctl buffer --verify): result as counts. */
+/* Whole check of every row and window (gatewayctl buffer --verify): result as counts. */
 struct gw_verify {
 	uint64_t readings, damaged;
+	uint64_t windows, damaged_windows;
 	bool integrity_ok;
 	char text[200]; /* SQLite's word when not ok */
 };

@@ -337,7 +337,7 @@ void gw_store_configure(struct gw_store *st, uint64_t max_size, int64_t history_
 
 struct verify_request {
 	struct gw_request q;
-	uint64_t id; /* where the walk stands */
+	struct gw_verify_at at;
 	struct gw_verify result;
 	gw_verify_fn *fn;
 	void *arg;
@@ -354,7 +354,7 @@ static bool run_verify(struct gw_db *d, struct gw_request *q, const struct gw_er
 	if (err)
 		r->err = *err;
 	else
-		rc = gw_db_verify(d, &r->id, &r->result, &r->err);
+		rc = gw_db_verify(d, &r->at, &r->result, &r->err);
 	if (rc > 0) /* the last word when the store closes now */
 		gw_err_set(&r->err, GW_EIO, "buffer %s: the check was cut short", d->path);
 	r->failed = rc != 0;

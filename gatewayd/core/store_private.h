@@ -82,9 +82,15 @@ struct gw_purge {
 	bool at_young; /* the next row stays only for its age */
 };
 
+/* Where a verification stands: readings, then windows. */
+struct gw_verify_at {
+	uint64_t id; /* of the next row */
+	bool windows;
+};
+
 /* The verification in slices; store_verify.c. */
 struct gw_walk {
-	uint64_t id;     /* of the next row */
+	struct gw_verify_at at;
 	uint8_t *layout; /* flags, by number */
 	size_t nlayouts;
 	uint64_t commits, failed_commits; /* at the end of the walk before */
@@ -259,6 +265,8 @@ void gw_db_commit(struct gw_db *d, struct gw_commit_work *w);
 /* store_window.c */
 /* In the open transaction. */
 int gw_db_put_windows(struct gw_db *d, const struct gw_commit *c);
+/* SQLite's code; the caller frees *out in any case. */
+int gw_db_collect_windows(struct gw_db *d, const struct gw_windows_query *q, struct gw_windows **out);
 int gw_db_windows(struct gw_db *d, const struct gw_windows_query *q, struct gw_windows **out, struct gw_err *err);
 /* Joins windows of a minute to windows of ten, the oldest first, about max_bytes of them. */
 int gw_db_join_windows(struct gw_db *d, size_t max_bytes, uint64_t *joined, struct gw_err *err);
@@ -282,8 +290,8 @@ bool gw_row_is_whole(const struct gw_reading *r, size_t size, uint16_t device, u
 int gw_db_collect(struct gw_db *d, const struct gw_rows_query *q, struct gw_rows **out);
 
 /* store_verify.c */
-/* Looks at the next rows from *id on; 1: there is more, 0: done, -1. */
-int gw_db_verify(struct gw_db *d, uint64_t *id, struct gw_verify *v, struct gw_err *err);
+/* Looks at what is next; 1: there is more, 0: done, -1. */
+int gw_db_verify(struct gw_db *d, struct gw_verify_at *at, struct gw_verify *v, struct gw_err *err);
 int gw_db_verify_slice(struct gw_db *d); /* of the walk; SQLite's code */
 
 /* store_visit.c: a copy of the small tables, and its way to a visitor */

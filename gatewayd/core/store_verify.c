@@ -1,6 +1,6 @@
 /*
- * store_verify.c - rows are looked at before they are needed: all at once for a person, in
- * slices for itself.  Both ways take a damaged row out and tell.
+ * store_verify.c - readings and windows are looked at before they are needed: all at once for a
+ * person, in slices for itself.  Both ways take a damaged reading out, and tell.
  *
  * A whole walk of its own also shows which layouts no reading refers to any more.  A layout goes
  * when it was superseded before two whole walks that did not meet it, with a commit between them and
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { WINDOWS_A_TURN = 256 * 1024 }; /* bytes on the disk */
 enum { SUPERSEDED = 1, MET = 2, MISSED = 4 }; /* of a layout, in a walk; MISSED in the one before */
 
 /* ---- damaged rows ---- */
@@ -58,6 +59,24 @@ static int look(struct gw_db *d, uint64_t from_id, struct gw_rows **rows)
 	return rc == SQLITE_OK ? take_out(d, *rows) : rc;
 }
 
+/* ---- windows ---- */
+
+static int look_at_windows(struct gw_db *d, struct gw_verify_at *at, struct gw_verify *v)
+{
+	struct gw_windows_query q = { .damaged = true, .from_id = at->id, .max_bytes = WINDOWS_A_TURN };
+	struct gw_windows *found;
+	int rc = gw_db_collect_windows(d, &q, &found);
+	struct gw_store_event e = { .kind = GW_STORE_DAMAGED_WINDOWS, .n = found->n, .window = found->rows };
+
+	if (found->n)
+		gw_db_tell(d, &e);
+	v->windows += found->looked_at;
+	v->damaged_windows += found->n;
+	*at = (struct gw_verify_at){ .id = found->end ? 0 : found->next_id, .windows = !found->end };
+	gw_windows_free(found);
+	return rc;
+}
+
 /* ---- for a person ---- */
 
 static int check_all(struct gw_db *d, struct gw_verify *v, struct gw_err *err)
@@ -75,18 +94,25 @@ static int check_all(struct gw_db *d, struct gw_verify *v, struct gw_err *err)
 	return rc == SQLITE_ROW ? 0 : gw_db_err(d, rc, "check", err);
 }
 
-/* A page that cannot be read ends the walk; SQLite's own check then says which. */
-int gw_db_verify(struct gw_db *d, uint64_t *id, struct gw_verify *v, struct gw_err *err)
+static int look_at_rows(struct gw_db *d, struct gw_verify_at *at, struct gw_verify *v)
 {
 	struct gw_rows *rows;
-	int rc = look(d, *id, &rows), result;
-	bool more = rc == SQLITE_OK && !rows->end;
+	int rc = look(d, at->id, &rows);
 
-	*id = rows->next_id;
 	v->readings += rows->n + rows->damaged;
 	v->damaged += rows->damaged;
+	*at = (struct gw_verify_at){ .id = rows->end ? 0 : rows->next_id, .windows = rows->end };
 	gw_rows_free(rows);
-	if (more)
+	return rc;
+}
+
+/* A page that cannot be read ends the walk; SQLite's own check then says which. */
+int gw_db_verify(struct gw_db *d, struct gw_verify_at *at, struct gw_verify *v, struct gw_err *err)
+{
+	bool last = at->windows;
+	int rc = at->windows ? look_at_windows(d, at, v) : look_at_rows(d, at, v), result;
+
+	if (rc == SQLITE_OK && (!last || at->windows))
 		return 1;
 	result = check_all(d, v, err);
 	gw_db_judge(d, v->integrity_ok ? rc : SQLITE_CORRUPT);
@@ -128,7 +154,7 @@ static void note_met(struct gw_walk *w, const struct gw_rows *rows)
 	}
 }
 
-/* Windows have layouts too, and are not looked into here. */
+/* Windows have layouts too, and none is taken from them. */
 static bool has_windows(struct gw_db *d)
 {
 	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_WINDOW_RANGES, "");
@@ -163,20 +189,29 @@ static int prune_layouts(struct gw_db *d)
 
 /* ---- for itself ---- */
 
-int gw_db_verify_slice(struct gw_db *d)
+static int verify_rows(struct gw_db *d)
 {
 	struct gw_rows *rows;
-	int rc = d->walk.id == 0 ? note_superseded(d) : SQLITE_OK;
+	int rc = look(d, d->walk.at.id, &rows);
 
-	if (rc != SQLITE_OK)
-		return rc;
-	rc = look(d, d->walk.id, &rows);
-	d->walk.id = rows->next_id;
+	d->walk.at = (struct gw_verify_at){ .id = rows->end ? 0 : rows->next_id, .windows = rows->end };
 	note_met(&d->walk, rows);
-	if (rc == SQLITE_OK && rows->end) {
+	if (rc == SQLITE_OK && rows->end)
 		rc = prune_layouts(d);
-		d->walk.id = 0;
-	}
 	gw_rows_free(rows);
+	return rc;
+}
+
+int gw_db_verify_slice(struct gw_db *d)
+{
+	struct gw_verify seen = { 0 };
+	int rc = SQLITE_OK;
+
+	if (!d->walk.at.windows && d->walk.at.id == 0)
+		rc = note_superseded(d);
+	if (rc == SQLITE_OK && !d->walk.at.windows)
+		rc = verify_rows(d);
+	if (rc == SQLITE_OK && d->walk.at.windows)
+		rc = look_at_windows(d, &d->walk.at, &seen);
 	return rc;
 }

@@ -183,7 +183,8 @@ static struct gw_window_row row_of(sqlite3_stmt *stmt)
 				       .ts_to_ms = sqlite3_column_int64(stmt, 6) };
 }
 
-/* Bytes and columns have to agree. */
+/* Bytes and columns have to agree.  When they do not and the bytes are whole, they are right: by
+ * their numbers it is declared lost. */
 static int take_body(struct gw_db *d, struct gw_window_row *row)
 {
 	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_WINDOW_BODY, "i", (int64_t)row->id);
@@ -192,6 +193,9 @@ static int take_body(struct gw_db *d, struct gw_window_row *row)
 
 	sqlite3_reset(stmt);
 	if (w && (w->device != row->device || w->from != row->from || w->to != row->to)) {
+		row->device = w->device;
+		row->from = w->from;
+		row->to = w->to;
 		free(w);
 		w = NULL;
 	}
@@ -201,8 +205,12 @@ static int take_body(struct gw_db *d, struct gw_window_row *row)
 
 static int add(struct gw_db *d, const struct gw_windows_query *q, struct windows *b, struct gw_window_row row)
 {
-	int rc = q->sink ? take_body(d, &row) : SQLITE_OK;
+	int rc = q->sink || q->damaged ? take_body(d, &row) : SQLITE_OK;
 
+	if (q->damaged && (row.window || rc != SQLITE_OK)) {
+		free((void *)(uintptr_t)row.window);
+		return rc;
+	}
 	if (b->pub.n == b->room) {
 		b->room = b->room ? b->room * 2 : 64;
 		b->rows = gw_must(realloc(b->rows, b->room * sizeof(*b->rows)));
@@ -214,7 +222,6 @@ static int add(struct gw_db *d, const struct gw_windows_query *q, struct windows
 static int collect(struct gw_db *d, const struct gw_windows_query *q, struct windows *b)
 {
 	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_WINDOW_WALK, "ii", (int64_t)q->from_id, (int64_t)FETCH_LOOKS_AT);
-	int64_t looked_at = 0;
 	int rc = SQLITE_ROW;
 
 	b->pub.next_id = q->from_id;
@@ -222,7 +229,7 @@ static int collect(struct gw_db *d, const struct gw_windows_query *q, struct win
 		struct gw_window_row row = row_of(stmt);
 
 		b->pub.next_id = row.id + 1;
-		looked_at++;
+		b->pub.looked_at++;
 		if (q->sink && row.sink != q->sink)
 			continue;
 		b->pub.bytes += (size_t)sqlite3_column_int64(stmt, 7);
@@ -231,7 +238,7 @@ static int collect(struct gw_db *d, const struct gw_windows_query *q, struct win
 			break;
 	}
 	sqlite3_reset(stmt);
-	b->pub.end = rc == SQLITE_DONE && looked_at < FETCH_LOOKS_AT;
+	b->pub.end = rc == SQLITE_DONE && b->pub.looked_at < FETCH_LOOKS_AT;
 	b->pub.rows = b->rows;
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
@@ -248,6 +255,14 @@ static int fix(struct gw_db *d, uint16_t sink, const struct windows *b)
 	if (rc == SQLITE_OK)
 		row->fixed = last;
 	return rc;
+}
+
+int gw_db_collect_windows(struct gw_db *d, const struct gw_windows_query *q, struct gw_windows **out)
+{
+	struct windows *b = gw_must(calloc(1, sizeof(*b)));
+
+	*out = &b->pub;
+	return collect(d, q, b);
 }
 
 int gw_db_windows(struct gw_db *d, const struct gw_windows_query *q, struct gw_windows **out, struct gw_err *err)

@@ -295,6 +295,7 @@ json_t *gw_view_buffer(struct gw_daemon *d)
 			       (json_int_t)(gw_ring_size(d->ring) - gw_ring_room(d->ring)),
 			       "last_commit_ms", real((double)d->last_commit.took_us / 1000.0), "error",
 			       d->store_error));
+	json_object_set_new(doc, "damaged", json_integer((json_int_t)d->damaged));
 	json_object_set_new(doc, "written_day_mib", json_integer(mib(d->outlook.written_day)));
 	if (b->write_budget)
 		json_object_set_new(doc, "write_budget_mib", json_integer(mib((uint64_t)b->write_budget)));

@@ -28,7 +28,7 @@ const struct ctl_command ctl_commands[] = {
 	  "writable and the value between its min and max. Exits 1 when the device did not confirm it; nothing is repeated.",
 	  DEVICE_MS, ctl_ask, ctl_show_write, ctl_judge_write },
 	{ "buffer", "[--verify]", 0, 1, "Show the buffer on disk.",
-	  "With --verify every stored reading is read and checked, which may take minutes.", FOR_EVER, ctl_ask,
+	  "With --verify every stored reading and window is read and checked, which may take minutes.", FOR_EVER, ctl_ask,
 	  ctl_show_buffer, ctl_judge_buffer },
 	{ "losses", "", 0, 0, "List the readings that had to be given up, by device and sink.",
 	  "FROM and TO are numbers of readings (seq), both included.  A record is unsent while it may grow, sent when it "

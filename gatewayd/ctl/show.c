@@ -197,18 +197,21 @@ static bool is_sound(const json_t *data)
 
 int ctl_judge_buffer(const json_t *data)
 {
-	const json_t *damaged = document_get(data, "damaged");
+	bool whole = !json_integer_value(document_get(data, "damaged")) &&
+		     !json_integer_value(document_get(data, "damaged_windows")) && is_sound(data);
 
-	return !damaged || (is_sound(data) && !json_integer_value(damaged)) ? CTL_DONE : CTL_REFUSED;
+	return !document_get(data, "integrity") || whole ? CTL_DONE : CTL_REFUSED;
 }
 
 static void show_verified(const json_t *data)
 {
-	char counts[256], words[512];
+	char counts[256], windows[256] = "", words[512];
 
 	expand(counts, sizeof(counts), "{readings} readings checked, {damaged} damaged", data);
+	if (json_integer_value(document_get(data, "windows")))
+		expand(windows, sizeof(windows), "; {windows} windows checked, {damaged_windows} damaged", data);
 	document_text(words, sizeof(words), document_get(data, "integrity"), FORM_PLAIN);
-	printf("%s; database %s\n", counts, is_sound(data) ? "ok" : words);
+	printf("%s%s; database %s\n", counts, windows, is_sound(data) ? "ok" : words);
 }
 
 void ctl_show_buffer(const struct ctl *c, const json_t *data)
@@ -219,6 +222,7 @@ void ctl_show_buffer(const struct ctl *c, const json_t *data)
 		{ "size", "{bytes:size} of {max_size:size}" },
 		{ "free", "{free:size}" },
 		{ "thinned", "{thinned} readings in windows" },
+		{ "damaged", "{damaged} readings since the start" },
 		{ "oldest", "{oldest_ts:since}" },
 		{ "outage", "room for {horizon_s:seconds}" },
 		{ "history", "{history_ms:age}" },
@@ -229,7 +233,7 @@ void ctl_show_buffer(const struct ctl *c, const json_t *data)
 	};
 
 	(void)c;
-	if (document_get(data, "damaged"))
+	if (document_get(data, "integrity"))
 		show_verified(data);
 	else
 		show_lines(data, lines, COUNT(lines));

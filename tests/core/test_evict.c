@@ -38,6 +38,7 @@ static int64_t step_ms;
 static int when_full;
 static uint64_t max_size;
 static bool untrusted;  /* the clock says 1970 */
+static uint8_t lost_by;   /* of losses that may come */
 static uint64_t known_ends, unknown_ends; /* of losses that came */
 
 enum { OFFSET_PAST_START_MS = 7 }; /* of the true time from what mono and START give; no whole minute */
@@ -119,7 +120,7 @@ static void check_loss_times(const struct gw_loss_row *row)
 
 static int on_loss(void *arg, const struct gw_loss_row *row)
 {
-	assert_int_equal(row->cause, GW_LOSS_BUFFER_FULL);
+	assert_int_equal(row->cause, lost_by);
 	assert_int_equal(row->readings, row->to - row->from + 1);
 	check_loss_times(row);
 	note(arg, row->device, row->from, row->to, LOST);
@@ -312,6 +313,8 @@ static void open_all(void)
 	bool found;
 
 	s.opts.max_size = max_size;
+	s.opts.event = gw_repair_event;
+	s.opts.event_arg = &d;
 	shop_open(&s);
 	d = (struct gw_daemon){ .loop = s.loop, .store = s.st, .phase = GW_PHASE_STARTING, .sinks = sinks,
 				.nsinks = SINKS, .next_loss_id = 1 };
@@ -371,6 +374,7 @@ static void begin_world(int64_t every_ms)
 	memset(made, 0, sizeof(made));
 	step_ms = every_ms;
 	untrusted = false;
+	lost_by = GW_LOSS_BUFFER_FULL;
 	known_ends = unknown_ends = 0;
 	far[0].present = true;
 	open_all();
@@ -514,6 +518,46 @@ static void three_times_the_buffer_leave_a_window_for_each_minute(void **state)
 	/* a window for each minute of each device; the last of each may be cut by what stayed */
 	assert_int_equal(far[1].windows, (count(&far[1], THINNED) + 118) / 60);
 	assert_int_equal(rows_of("SELECT count(*) FROM window"), 0);
+	close_all();
+}
+
+static void harm_windows(const char *how)
+{
+	char command[400];
+
+	snprintf(command, sizeof(command), "sqlite3 %s 'PRAGMA busy_timeout=5000; UPDATE window SET %s' > /dev/null",
+		 s.path, how);
+	assert_int_equal(system(command), 0);
+}
+
+/* Found by whoever looks, before they are needed; the first by a number in its row that is wrong. */
+static void damaged_windows_are_found_and_lost_and_nothing_else_is(void **state)
+{
+	uint64_t thinned, windows;
+
+	(void)state;
+	begin_world(1000);
+	make(3600);
+	settle();
+	d.phase = GW_PHASE_RUNNING;
+	thinned = gw_deliver_stats(far[1].sink.deliver).thinned;
+	harm_windows("body = zeroblob(50) WHERE id IN (SELECT id FROM window ORDER BY id LIMIT 3 OFFSET 20)");
+	harm_windows("from_seq = from_seq + 7 WHERE id = (SELECT min(id) FROM window)");
+	windows = (uint64_t)rows_of("SELECT count(*) FROM window");
+	assert_true(windows > 30);
+	shop_verify(&s);
+	assert_int_equal(s.verify.windows, windows);
+	assert_int_equal(s.verify.damaged_windows, 4);
+	assert_true(s.verify.integrity_ok);
+	settle();
+	assert_int_equal(d.damaged, 4 * 60);
+	assert_int_equal(gw_deliver_stats(far[1].sink.deliver).thinned, thinned - 4 * 60);
+	shop_verify(&s);
+	assert_int_equal(s.verify.damaged_windows, 0);
+	lost_by = GW_LOSS_DAMAGED;
+	come_back(&far[1]);
+	assert_closed(&far[1]);
+	assert_int_equal(count(&far[1], LOST), 4 * 60);
 	close_all();
 }
 
@@ -714,6 +758,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(three_times_the_buffer_leave_a_window_for_each_minute),
+		TEST(damaged_windows_are_found_and_lost_and_nothing_else_is),
 		TEST(kills_in_the_middle_of_thinning_lose_and_double_nothing),
 		TEST(minutes_become_ten_minutes_and_at_last_the_oldest_are_losses),
 		TEST(what_is_asked_for_again_does_not_bring_back_what_lies_in_a_window),

@@ -4,7 +4,7 @@
 #include "one_store.h"
 
 static struct {
-	unsigned events, damaged, aside;
+	unsigned events, damaged, aside, windows;
 	uint64_t seq;
 } told;
 
@@ -13,6 +13,10 @@ static void on_event(void *arg, const struct gw_store_event *e)
 	(void)arg;
 	told.events++;
 	told.aside += e->kind == GW_STORE_PUT_ASIDE && e->why == GW_STORE_REMOVED;
+	if (e->kind == GW_STORE_DAMAGED_WINDOWS) {
+		told.windows += (unsigned)e->n;
+		told.seq = e->window[0].from;
+	}
 	if (e->kind == GW_STORE_DAMAGED_ROWS) {
 		told.damaged += (unsigned)e->n;
 		told.seq = e->row[0].seq;
@@ -71,6 +75,29 @@ static void a_damaged_reading_is_found_before_it_is_needed_and_told_once(void **
 	assert_int_equal(shop_count(&s), 8);
 	put(&(struct shop_batch){ .device = r.device, .keep_due = true });
 	assert_int_equal(s.result.readings, 8);
+}
+
+static void a_damaged_window_is_found_and_told_until_a_commit_lets_it_go(void **state)
+{
+	uint64_t gone[1] = { 3 << 16 | 1 };
+
+	(void)state;
+	shop_open(&s);
+	shop_device(&s, "pump");
+	shop_close(&s);
+	sql("INSERT INTO window VALUES (196609, 1, 1, 41, 49, 0, 0, 60000, x'0102')");
+	open_idle();
+	shop_device(&s, "pump");
+	turn_until_told(&told.windows);
+	assert_int_equal(told.seq, 41);
+	for (unsigned i = 0, n = told.windows; i < 1000 && told.windows == n; i++)
+		turn_for(10);
+	assert_true(told.windows > 1);
+	assert_int_equal(shop_commit(&s, &(struct gw_commit){ .windows_gone = gone, .nwindows_gone = 1 }), 0);
+	shop_verify(&s);
+	told.windows = 0;
+	turn_for(50); /* several walks more */
+	assert_int_equal(told.windows, 0);
 }
 
 static void a_file_that_is_removed_is_noticed_though_nothing_is_committed(void **state)
@@ -138,6 +165,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_damaged_reading_is_found_before_it_is_needed_and_told_once, begin, end),
+		cmocka_unit_test_setup_teardown(a_damaged_window_is_found_and_told_until_a_commit_lets_it_go, begin, end),
 		cmocka_unit_test_setup_teardown(a_file_that_is_removed_is_noticed_though_nothing_is_committed, begin, end),
 		cmocka_unit_test_setup_teardown(a_layout_goes_when_no_reading_is_of_it_any_more, begin, end),
 	};

@@ -201,12 +201,13 @@ class Single(Case):
         data = {"path": "/var/lib/gatewayd/buffer.db", "readings": 10, "bytes": 4096, "max_size": 1048576,
                 "free": 1044480, "oldest_ts": None, "horizon_s": 3600, "history_ms": 86400000, "sync_ms": 1000,
                 "disk_written_mib": 12, "written_day_mib": 5, "ring": {"path": "/run/gatewayd/ring", "size": 16777216, "used": 0},
-                "last_commit_ms": 3, "error": None}
+                "last_commit_ms": 3, "damaged": 7, "error": None}
         self.assertEqual(self.answered(data, "buffer"), (0, (
             "file      /var/lib/gatewayd/buffer.db\n"
             "readings  10\n"
             "size      4.0 KiB of 1.0 MiB\n"
             "free      1020.0 KiB\n"
+            "damaged   7 readings since the start\n"
             "outage    room for 1h\n"
             "history   1d\n"
             "sync      1s, the last commit took 3ms\n"
@@ -222,6 +223,16 @@ class Single(Case):
         data = {"readings": 10, "damaged": 2, "integrity": "row 3 missing from index"}
         self.assertEqual(self.answered(data, "buffer", "--verify"),
                          (1, "10 readings checked, 2 damaged; database row 3 missing from index\n"))
+
+    def test_windows_are_verified_too(self):
+        data = {"readings": 10, "damaged": 0, "windows": 5, "damaged_windows": 0, "integrity": "ok"}
+        self.assertEqual(self.answered(data, "buffer", "--verify"),
+                         (0, "10 readings checked, 0 damaged; 5 windows checked, 0 damaged; database ok\n"))
+
+    def test_a_damaged_window_fails(self):
+        data = {"readings": 10, "damaged": 0, "windows": 5, "damaged_windows": 1, "integrity": "ok"}
+        self.assertEqual(self.answered(data, "buffer", "--verify"),
+                         (1, "10 readings checked, 0 damaged; 5 windows checked, 1 damaged; database ok\n"))
 
     def test_read_gives_value_and_symbol(self):
         data = {"device": "m", "point": "v", "value": 230.1, "unit": "V", "symbol": "V", "quality": "good"}
