@@ -124,7 +124,8 @@ BENCH_PACKAGES := collectd-core libmodbus5 libmosquitto1
 NODE := node=nodejs npm=npm
 NPM := build/npm
 BROKER_PACKAGES := rabbitmq-server nats-server
-.PHONY: deps deps-demo deps-build deps-lint deps-bench deps-brokers
+BOX_PACKAGES := qemu-system-x86 nbdkit e2fsprogs busybox-static kmod cpio
+.PHONY: deps deps-demo deps-build deps-lint deps-bench deps-brokers deps-power
 deps:
 	@tests/deps $(PACKAGES) $(TEST_PACKAGES) $(NODE)
 	@tests/npm/install $(NPM) || true
@@ -139,6 +140,8 @@ deps-bench:
 
 deps-brokers:
 	@tests/deps $(PACKAGES) $(TEST_PACKAGES) $(BROKER_PACKAGES)
+deps-power:
+	@tests/deps $(PACKAGES) $(TEST_PACKAGES) $(BOX_PACKAGES)
 
 # ---- the two commands of the README ----
 .PHONY: demo check
@@ -179,6 +182,14 @@ SOAK_SECONDS ?= 60
 brokers: deps-brokers
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@cd tests/soak && B=$(B) /usr/bin/python3 -W ignore::DeprecationWarning -m unittest -v test_brokers
+
+# a virtual machine with Debian's kernel: its plug is pulled, and it boots in 1970
+.PHONY: power
+power: deps-power
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@B=$(B) /usr/bin/python3 tests/soak/power.py --cuts $(CUTS) --clock $(CLOCK_SECONDS)
+CUTS ?= 50
+CLOCK_SECONDS ?= 300
 
 coverage: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) B=build/coverage OPT="-O0 -g --coverage" LDFLAGS=--coverage all tests
@@ -249,6 +260,7 @@ clean:
 ## make bench       figures beside Debian's collectd
 ## make soak        random faults under load, then the books must close (SEEDS="1 2 3" SOAK_SECONDS=60 SOAK_JOBS=2)
 ## make brokers     three nodes of RabbitMQ and of NATS, one of them killed under load
+## make power       the plug of a virtual machine is pulled, and one boots in 1970 (CUTS=50 CLOCK_SECONDS=300)
 ## make fuzz        libFuzzer on each parser of foreign bytes (SECONDS=60 each)
 ## make lint        clang build, clang-tidy, cppcheck
 ## make coverage    lines covered by the unit tests
