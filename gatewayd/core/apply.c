@@ -127,6 +127,7 @@ static void install(struct gw_daemon *d, struct gw_device *dev)
 		if (dev->reserved < old->reserved)
 			dev->reserved = old->reserved;
 		dev->stored_next = old->stored_next;
+		dev->dropped_to = old->dropped_to;
 		dev->next_changed = true;
 		if (dev->layout != old->layout)
 			dev->from_seq = dev->next_seq;

@@ -70,6 +70,11 @@ bool gw_commit_idle(const struct gw_daemon *d)
 	       d->nwindows_gone == 0 && !gw_memory_changed(d->memory);
 }
 
+static struct gw_device *numbered(const struct gw_daemon *d, uint16_t number)
+{
+	return number < d->ndevices ? d->devices[number] : NULL;
+}
+
 static bool any_due(const struct gw_daemon *d, const struct gw_reading *r)
 {
 	for (size_t i = 0; i < d->nsinks; i++)
@@ -91,44 +96,145 @@ static void release(struct gw_daemon *d, uint64_t limit)
 		gw_deliver_released(d->sinks[i]->deliver, to);
 }
 
-/*
- * Readings that every sink has taken leave the ring before any commit knows their numbers: a
- * mark keeps those, so that none is given twice after a kill.
- */
-static void mark_numbers(struct gw_daemon *d)
+/* ---- room in a full ring ---- */
+
+/* Of all that note_all() would append. */
+static uint64_t notes_size(const struct gw_daemon *d)
+{
+	uint64_t n = d->ndevices + d->nchanged_losses + 2; /* the end of the log may be skipped */
+
+	for (size_t i = 0; i < d->nsinks; i++)
+		n += gw_deliver_told_notes(d->sinks[i]->deliver);
+	return n * GW_RING_NOTE;
+}
+
+void gw_commit_keep_room(struct gw_daemon *d)
+{
+	uint64_t notes = notes_size(d), most = gw_ring_size(d->ring) / 4;
+
+	gw_ring_reserve(d->ring, notes < most ? notes : most);
+}
+
+/* So that no number is given twice after a kill. */
+static void note_numbers(struct gw_daemon *d)
 {
 	for (size_t i = 0; i < d->ndevices; i++) {
 		const struct gw_device *dev = d->devices[i];
-		struct gw_ring_ack given = { .device = (uint16_t)i };
 
-		if (!dev || dev->next_seq <= dev->stored_next)
-			continue;
-		given.from = dev->stored_next;
-		given.to = dev->next_seq - 1;
-		gw_ring_append_ack(d->ring, &given);
+		if (dev && dev->dropped_to >= dev->stored_next)
+			gw_ring_append_ack(d->ring, &(struct gw_ring_ack){ .device = (uint16_t)i,
+									   .from = dev->stored_next,
+									   .to = dev->dropped_to });
 	}
+}
+
+static void note_losses(struct gw_daemon *d)
+{
+	for (size_t i = 0; i < d->nchanged_losses; i++) {
+		const struct gw_loss_row *row = &d->changed_losses[i];
+
+		gw_ring_append_ack(d->ring, &(struct gw_ring_ack){ .sink = row->sink, .device = row->device,
+								   .lost = row->cause + 1u, .from = row->from,
+								   .to = row->to });
+	}
+}
+
+static void note_told(void *arg, uint16_t device, const struct gw_ranges *told)
+{
+	struct gw_sink *s = arg;
+
+	for (uint32_t i = 0; i < told->n; i++)
+		gw_ring_append_told(s->daemon->ring,
+				    &(struct gw_ring_ack){ .sink = s->number, .device = device,
+							   .from = told->r[i].from, .to = told->r[i].to });
+}
+
+/* What the ring knows beside readings, and no commit. */
+static void note_all(struct gw_daemon *d)
+{
+	note_numbers(d);
+	note_losses(d);
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (!d->sinks[i]->removed)
+			gw_deliver_told_open(d->sinks[i]->deliver, note_told, d->sinks[i]);
+}
+
+/*
+ * The first n readings, which every sink has taken, leave the ring before any commit knows of them.
+ * With them goes what lies between; what must survive a kill is appended again before.
+ */
+static void let_go(struct gw_daemon *d, size_t n, size_t size)
+{
+	uint64_t to = n < d->npending ? d->pending[n].position : gw_ring_head(d->ring);
+	uint64_t tail = gw_ring_tail(d->ring), notes = notes_size(d);
+
+	gw_ring_reserve(d->ring, 0);
+	if (n == 0 || tail < d->inherited || to - tail < notes + size || gw_ring_room(d->ring) < notes)
+		return;
+	for (size_t i = 0; i < n; i++)
+		d->devices[d->pending[i].r->device]->dropped_to = d->pending[i].r->seq;
+	note_all(d);
+	memmove(d->pending, d->pending + n, (d->npending - n) * sizeof(*d->pending));
+	d->npending -= n;
+	release(d, to);
+}
+
+static bool is_taken(const struct gw_daemon *d, const struct gw_reading *r)
+{
+	return numbered(d, r->device) && !any_due(d, r);
 }
 
 bool gw_commit_make_room(struct gw_daemon *d, size_t size)
 {
 	size_t n = 0;
 
-	if (d->committing == 0) /* else the tail is in the hands of the store */
-		while (n < d->npending && !any_due(d, d->pending[n].r))
-			n++;
-	if (n) {
-		memmove(d->pending, d->pending + n, (d->npending - n) * sizeof(*d->pending));
-		d->npending -= n;
-		release(d, gw_ring_head(d->ring));
-		mark_numbers(d);
-	}
-	gw_commit_now(d);
+	while (n < d->npending && is_taken(d, d->pending[n].r))
+		n++;
+	if (!d->commit_running) /* else the tail is in the hands of the store */
+		let_go(d, n, size);
+	gw_commit_keep_room(d);
+	gw_commit_soon(d);
 	return gw_ring_room(d->ring) >= size + 64;
 }
 
-static struct gw_device *numbered(const struct gw_daemon *d, uint16_t number)
+/* ---- a new reading ---- */
+
+static void lost_at_once(struct gw_daemon *d, const struct gw_reading *r)
 {
-	return number < d->ndevices ? d->devices[number] : NULL;
+	int64_t ts_ms = gw_timekeeper_known_ms(d, r);
+	struct gw_giveup g = { .device = r->device, .from = r->seq, .to = r->seq, .cause = GW_LOSS_OVERLOAD,
+			       .exact = true, .ts_from_ms = ts_ms, .ts_to_ms = ts_ms };
+
+	for (size_t i = 0; i < d->nsinks; i++) {
+		gw_deliver_due(d->sinks[i]->deliver, r->device, r->seq, r->seq);
+		gw_deliver_give_up(d->sinks[i]->deliver, &g);
+	}
+}
+
+bool gw_commit_take(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r)
+{
+	const struct gw_reading *kept;
+	uint64_t position;
+
+	r->device = dev->number;
+	r->layout = dev->layout;
+	r->boot = d->info.boot;
+	r->seq = dev->next_seq;
+	r->crc = gw_reading_crc(r);
+	gw_commit_keep_room(d);
+	kept = gw_ring_append(d->ring, r, &position);
+	if (!kept && gw_commit_make_room(d, r->size))
+		kept = gw_ring_append(d->ring, r, &position);
+	dev->next_seq++; /* not before: it must not be noted as given while it lies nowhere */
+	dev->next_changed = true;
+	if (!kept) {
+		lost_at_once(d, r);
+		return false;
+	}
+	for (size_t i = 0; i < d->nsinks; i++) /* first: a commit takes what is due */
+		gw_deliver_reading(d->sinks[i]->deliver, kept, position);
+	gw_commit_reading(d, kept, position);
+	return true;
 }
 
 /* ---- what goes into one commit ---- */
@@ -250,6 +356,9 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 		if (dev && d->pending[i].r->seq >= dev->stored_next)
 			dev->stored_next = d->pending[i].r->seq + 1;
 	}
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i] && d->devices[i]->dropped_to >= d->devices[i]->stored_next)
+			d->devices[i]->stored_next = d->devices[i]->dropped_to + 1;
 	if (d->committing)
 		memmove(d->pending, d->pending + d->committing,
 			(d->npending - d->committing) * sizeof(*d->pending));
@@ -314,6 +423,14 @@ void gw_commit_now(struct gw_daemon *d)
 	free(b.readings);
 	free(b.due);
 	free(b.next);
+}
+
+void gw_commit_soon(struct gw_daemon *d)
+{
+	if (!*d->store_error)
+		gw_commit_now(d);
+	else
+		gw_commit_later(d);
 }
 
 void gw_commit_on_timer(void *arg)

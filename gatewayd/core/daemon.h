@@ -172,6 +172,7 @@ struct gw_daemon {
 	uint64_t *windows_gone; /* ids that are to be deleted */
 	size_t nwindows_gone, windows_gone_capacity, windows_gone_committing;
 	uint64_t commit_head;  /* of the ring when the commit began */
+	uint64_t inherited;    /* below it the ring has what a former process left */
 
 	struct gw_watch *second, *turn;
 	int64_t seconds;
@@ -206,16 +207,22 @@ void gw_sink_tell_gone(struct gw_sink *s, const char *device);
 void gw_sink_tell_health(struct gw_sink *s, const char *json, size_t size);
 
 /* commit.c */
+/* The next reading of the device: gets its number, lies in the ring, is due for every sink.  False: there
+ * was no room, it is declared lost. */
+bool gw_commit_take(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r);
 void gw_commit_reading(struct gw_daemon *d, const struct gw_reading *r, uint64_t position);
 void gw_commit_loss(struct gw_daemon *d, const struct gw_loss_row *row);
 void gw_commit_later(struct gw_daemon *d); /* within `sync` */
 void gw_commit_now(struct gw_daemon *d);   /* unless one is running: then after it */
+void gw_commit_soon(struct gw_daemon *d);  /* at once; after one that failed not before it is tried again */
 void gw_commit_on_timer(void *arg);
 enum { GW_COMMIT_RETRY_US = 1000000 };
 void gw_commit_in(struct gw_daemon *d, int64_t us);
 bool gw_commit_idle(const struct gw_daemon *d); /* nothing pending and none running */
 /* Room for `size` bytes in the ring, by letting go what every sink has taken. */
 bool gw_commit_make_room(struct gw_daemon *d, size_t size);
+/* Before something is appended to the ring: what making room would have to note there keeps its place. */
+void gw_commit_keep_room(struct gw_daemon *d);
 
 /* evict.c */
 void gw_evict(struct gw_daemon *d); /* the last commit found no room: ends with another commit */

@@ -43,6 +43,8 @@ void gw_deliver_free(struct gw_deliver *d)
 		gw_ranges_free(&d->devices[i].again);
 		gw_ranges_free(&d->devices[i].thinned);
 		gw_ranges_free(&d->devices[i].told);
+		gw_ranges_free(&d->devices[i].told_open);
+		gw_ranges_free(&d->devices[i].told_committing);
 		gw_ranges_free(&d->devices[i].doubt);
 	}
 	free(d->devices);

@@ -28,7 +28,8 @@ enum { GW_REPLAY_MAX = 100 }; /* readings of a group (contract, section 4) */
 struct gw_deliver;
 
 struct gw_deliver_ops {
-	/* 1 sent, 0 the link is full: try again at the next gw_deliver_pump(). */
+	/* 1 sent, 0 the link is full: try again at the next gw_deliver_pump().  Live also -1: not now, and it
+	 * holds up nobody: it is backlog from here on. */
 	int (*live)(void *arg, const struct gw_reading *r);
 	int (*replay)(void *arg, const struct gw_reading *const *r, size_t n);
 	int (*loss)(void *arg, const struct gw_loss_row *row);
@@ -83,6 +84,8 @@ void gw_deliver_due(struct gw_deliver *d, uint16_t device, uint64_t from, uint64
 void gw_deliver_doubt(struct gw_deliver *d);
 void gw_deliver_trust(struct gw_deliver *d, uint16_t device, uint64_t seq); /* it lies in the ring */
 void gw_deliver_prove(struct gw_deliver *d, bool exact);
+/* The same of numbers that were given up, without those that a loss record names: for gw_deliver_give_up(). */
+void gw_deliver_due_undeclared(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 /* Acknowledged to a former process. */
 void gw_deliver_settle(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 /* The ring forgot everything below `position`. */
@@ -131,9 +134,15 @@ uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, 
 /* They go out, or went out, with a time that is not trusted: from now on never with another. */
 void gw_deliver_told(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 bool gw_deliver_was_told(const struct gw_deliver *d, uint16_t device, uint64_t seq);
-/* A commit begins: as gw_deliver_changed(), for what was told. */
+void gw_deliver_restore_told(struct gw_deliver *d, uint16_t device, const struct gw_ranges *told);
+/* A commit begins: as gw_deliver_changed(), for what was told.  Then gw_deliver_told_committed(). */
 void gw_deliver_told_changed(struct gw_deliver *d,
 			     void (*fn)(void *arg, uint16_t device, const struct gw_ranges *told), void *arg);
+void gw_deliver_told_committed(struct gw_deliver *d, bool done);
+/* While no commit runs: of each device what no commit has of what was told. */
+void gw_deliver_told_open(const struct gw_deliver *d,
+			  void (*fn)(void *arg, uint16_t device, const struct gw_ranges *told), void *arg);
+size_t gw_deliver_told_notes(const struct gw_deliver *d); /* how many ranges that are, with the commit's */
 /* Corrections are numbered from 1 and go in order, one at a time. */
 void gw_deliver_corrected(struct gw_deliver *d, uint64_t done);   /* at start: up to here acknowledged */
 void gw_deliver_corrections(struct gw_deliver *d, uint64_t upto); /* so many there are, kept on disk */

@@ -8,16 +8,37 @@ enum { TOLD_RANGES_MAX = 200 };
 
 /* ---- readings that went out without a trusted time ---- */
 
+static void note(struct gw_deliver *d, struct gw_ranges *notes, uint64_t from, uint64_t to)
+{
+	d->told_notes -= notes->n;
+	gw_ranges_add(notes, from, to);
+	d->told_notes += notes->n;
+}
+
+static void move(struct gw_deliver *d, struct gw_ranges *notes, struct gw_ranges *to)
+{
+	for (uint32_t i = 0; i < notes->n && to; i++)
+		note(d, to, notes->r[i].from, notes->r[i].to);
+	d->told_notes -= notes->n;
+	gw_ranges_free(notes);
+}
+
 void gw_deliver_told(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to)
 {
 	struct outgoing *o = gw_deliver_slot(d, device);
 
 	if (gw_ranges_add(&o->told, from, to) == 0)
 		return;
+	note(d, &o->told_open, from, to);
 	/* One number too many keeps its mark and a correction; one too few would come with two times. */
 	if (o->told.n > TOLD_RANGES_MAX)
 		gw_ranges_add(&o->told, o->told.r[0].to + 1, o->told.r[1].from - 1);
 	o->told_changed = true;
+}
+
+void gw_deliver_restore_told(struct gw_deliver *d, uint16_t device, const struct gw_ranges *told)
+{
+	gw_ranges_copy(&gw_deliver_slot(d, device)->told, told);
 }
 
 bool gw_deliver_was_told(const struct gw_deliver *d, uint16_t device, uint64_t seq)
@@ -28,11 +49,33 @@ bool gw_deliver_was_told(const struct gw_deliver *d, uint16_t device, uint64_t s
 void gw_deliver_told_changed(struct gw_deliver *d,
 			     void (*fn)(void *arg, uint16_t device, const struct gw_ranges *told), void *arg)
 {
+	for (size_t i = 0; i < d->ndevices; i++) {
+		struct outgoing *o = &d->devices[i];
+
+		if (o->told_changed)
+			fn(arg, (uint16_t)i, &o->told);
+		o->told_changed = false;
+		move(d, &o->told_open, &o->told_committing);
+	}
+}
+
+void gw_deliver_told_committed(struct gw_deliver *d, bool done)
+{
 	for (size_t i = 0; i < d->ndevices; i++)
-		if (d->devices[i].told_changed) {
-			d->devices[i].told_changed = false;
-			fn(arg, (uint16_t)i, &d->devices[i].told);
-		}
+		move(d, &d->devices[i].told_committing, done ? NULL : &d->devices[i].told_open);
+}
+
+void gw_deliver_told_open(const struct gw_deliver *d,
+			  void (*fn)(void *arg, uint16_t device, const struct gw_ranges *told), void *arg)
+{
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i].told_open.n)
+			fn(arg, (uint16_t)i, &d->devices[i].told_open);
+}
+
+size_t gw_deliver_told_notes(const struct gw_deliver *d)
+{
+	return d->told_notes;
 }
 
 /* ---- corrections ---- */

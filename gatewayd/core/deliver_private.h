@@ -14,6 +14,7 @@ struct outgoing { /* one device */
 	struct gw_ranges thinned; /* in windows that the far end has not acknowledged */
 	struct gw_ranges again; /* asked for once more: may be gone from the store */
 	struct gw_ranges told;  /* went out without a trusted time */
+	struct gw_ranges told_open, told_committing; /* of it: in no commit, in the one that runs */
 	struct gw_ranges doubt; /* no row of it was seen yet */
 	uint64_t last_sent; /* highest number ever handed to the sink by this process */
 	int64_t live_us;
@@ -77,6 +78,7 @@ struct gw_deliver {
 	uint64_t corrections_done, corrections_upto; /* acknowledged; there are */
 	bool correction_in_flight;
 	bool correction_refused; /* not tried again before the next connection */
+	size_t told_notes; /* ranges of what was told and is on the disk in no commit */
 
 	/* backlog: rows of one fetch, chained by device */
 	struct gw_rows *rows;

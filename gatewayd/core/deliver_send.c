@@ -60,26 +60,28 @@ static void sent(struct gw_deliver *d, struct outgoing *o, uint64_t seq)
 		o->last_sent = seq;
 }
 
-/* false: no credit or no room on the link */
-static bool send_live(struct gw_deliver *d, struct outgoing *o, const struct gw_reading *r)
+/* As ops->live; 0 also: no credit. */
+static int send_live(struct gw_deliver *d, struct outgoing *o, const struct gw_reading *r)
 {
-	if (d->in_use >= d->window || d->o.ops->live(d->o.arg, r) == 0)
-		return false;
-	d->in_use++;
-	sent(d, o, r->seq);
-	return true;
+	int rc = d->in_use < d->window ? d->o.ops->live(d->o.arg, r) : 0;
+
+	if (rc > 0) {
+		d->in_use++;
+		sent(d, o, r->seq);
+	}
+	return rc;
 }
 
-/* Too old for a live one, it goes as a replay; false: no credit or no room on the link */
-static bool send_newest(struct gw_deliver *d, struct outgoing *o, const struct gw_reading *r, int64_t now_us)
+/* The same; too old for a live one it goes as a replay. */
+static int send_newest(struct gw_deliver *d, struct outgoing *o, const struct gw_reading *r, int64_t now_us)
 {
 	if (is_live(o, r, now_us))
 		return send_live(d, o, r);
 	if (d->in_use >= d->window || d->o.ops->replay(d->o.arg, &r, 1) == 0)
-		return false;
+		return 0;
 	d->in_use++;
 	sent(d, o, r->seq);
-	return true;
+	return 1;
 }
 
 /*
@@ -94,7 +96,7 @@ static bool pump_first(struct gw_deliver *d, int64_t now_us)
 			o->first && !o->parked ? d->o.ops->newest(d->o.arg, (uint16_t)d->first_at) : NULL;
 
 		if (r && gw_ranges_has(&o->due, r->seq) && !gw_ranges_has(&o->flight, r->seq) &&
-		    !send_newest(d, o, r, now_us))
+		    send_newest(d, o, r, now_us) == 0)
 			return false;
 		o->first = false;
 	}
@@ -108,7 +110,7 @@ static bool pump_live(struct gw_deliver *d, int64_t now_us)
 		struct outgoing *o = &d->devices[w->device];
 
 		if (!o->parked && gw_ranges_has(&o->due, w->seq) && is_live(o, w->r, now_us) &&
-		    !send_live(d, o, w->r))
+		    send_live(d, o, w->r) == 0)
 			return false;
 		fifo_pop(d);
 	}

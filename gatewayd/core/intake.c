@@ -75,43 +75,14 @@ static bool number_ready(struct gw_daemon *d, struct gw_device *dev)
 
 /* ---- the reading ---- */
 
-static void lost_at_once(struct gw_daemon *d, struct gw_device *dev, const struct gw_reading *r)
-{
-	int64_t ts_ms = gw_timekeeper_known_ms(d, r);
-	struct gw_giveup g = { .device = dev->number, .from = r->seq, .to = r->seq,
-			       .cause = GW_LOSS_OVERLOAD, .exact = true, .ts_from_ms = ts_ms,
-			       .ts_to_ms = ts_ms };
-
-	gw_log(GW_WARNING, "the disk is too slow and the ring is full: readings are being lost");
-	dev->full = true;
-	for (size_t i = 0; i < d->nsinks; i++) {
-		gw_deliver_due(d->sinks[i]->deliver, dev->number, r->seq, r->seq);
-		gw_deliver_give_up(d->sinks[i]->deliver, &g);
-	}
-}
-
 static void publish(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r)
 {
-	const struct gw_reading *kept;
-	uint64_t position;
-
-	r->device = dev->number;
-	r->layout = dev->layout;
-	r->boot = d->info.boot;
-	r->seq = dev->next_seq++;
-	r->crc = gw_reading_crc(r);
-	dev->next_changed = true;
-	kept = gw_ring_append(d->ring, r, &position);
-	if (!kept && gw_commit_make_room(d, r->size))
-		kept = gw_ring_append(d->ring, r, &position);
-	if (!kept) {
-		lost_at_once(d, dev, r);
+	if (!gw_commit_take(d, dev, r)) {
+		gw_log(GW_WARNING, "the disk is too slow and the ring is full: readings are being lost");
+		dev->full = true;
 		return;
 	}
 	gw_device_keep_newest(dev, r);
-	for (size_t i = 0; i < d->nsinks; i++) /* first: a commit takes what is due */
-		gw_deliver_reading(d->sinks[i]->deliver, kept, position);
-	gw_commit_reading(d, kept, position);
 	gw_control_reading(d, dev, r);
 }
 

@@ -22,7 +22,7 @@ static int send_live(void *arg, const struct gw_reading *r)
 	if (!knows(s, r->layout))
 		gw_sink_tell_layout(s, r->layout);
 	if (!gw_timekeeper_send(s, &r, 1, &r))
-		return 0;
+		return -1;
 	return gw_child_sendv(s->child, GW_MSG_LIVE, &r, 1);
 }
 
@@ -165,7 +165,7 @@ static void settled(void *arg, uint16_t device, uint64_t from, uint64_t to, int 
 	if (gw_ring_append_ack(s->daemon->ring, &ack))
 		gw_commit_later(s->daemon);
 	else
-		gw_commit_now(s->daemon);
+		gw_commit_soon(s->daemon);
 }
 
 static void loss_changed(void *arg, const struct gw_loss_row *row)

@@ -145,22 +145,35 @@ static void ring_reading(struct gw_apply *a, const struct gw_reading *r, uint64_
 	a->from_ring++;
 }
 
+/* Numbers that the store does not know are not due for it; a record of their loss no commit may have. */
+static void ring_loss(struct gw_apply *a, struct gw_sink *s, const struct gw_ring_ack *ack)
+{
+	enum gw_loss_cause cause = (enum gw_loss_cause)(ack->lost - 1);
+	uint64_t next = ack->device < a->nnext_seqs ? a->next_seqs[ack->device] : 0;
+	struct gw_giveup g = { .device = ack->device, .from = ack->from, .to = ack->to, .cause = cause,
+			       .exact = cause != GW_LOSS_POWER_CUT && cause != GW_LOSS_DAMAGED };
+
+	if (ack->to >= next)
+		gw_deliver_due_undeclared(s->deliver, ack->device, ack->from > next ? ack->from : next, ack->to);
+	gw_deliver_give_up(s->deliver, &g);
+}
+
 static void ring_ack(struct gw_apply *a, const struct gw_ring_ack *ack)
 {
 	struct gw_device *dev = configured(a, ack->device);
 	struct gw_sink *s = sink_numbered(a->d, ack->sink);
-	struct gw_giveup g = { .device = ack->device, .from = ack->from, .to = ack->to,
-			       .cause = (enum gw_loss_cause)(ack->lost - 1), .exact = true };
 
 	if (dev && ack->to >= dev->next_seq) { /* its reading has left the ring; the number was given */
 		dev->next_seq = ack->to + 1;
 		dev->next_changed = true;
 	}
 	note_known(a, ack->device, ack->from, ack->to);
+	for (size_t i = 0; i < a->d->nsinks && ack->sink == 0; i++)
+		gw_deliver_settle(a->d->sinks[i]->deliver, ack->device, ack->from, ack->to);
 	if (!s)
 		return;
 	if (ack->lost && ack->lost <= GW_LOSS_CAUSES)
-		gw_deliver_give_up(s->deliver, &g);
+		ring_loss(a, s, ack);
 	else
 		gw_deliver_settle(s->deliver, ack->device, ack->from, ack->to);
 }
@@ -191,6 +204,7 @@ static void walk_ring(struct gw_apply *a)
 			ring_told(a, &ack);
 		position = at;
 	}
+	d->inherited = end;
 	a->ring_damaged = damaged;
 	if (damaged)
 		gw_log(GW_ERROR, "the ring was damaged: what lay behind is lost");

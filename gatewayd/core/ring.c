@@ -39,6 +39,7 @@ struct record {
 };
 _Static_assert(sizeof(struct record) == 8, "keeps readings aligned");
 _Static_assert(sizeof(struct gw_ring_ack) == 24, "as it lies in the ring");
+_Static_assert(sizeof(struct record) + sizeof(struct gw_ring_ack) == GW_RING_NOTE, "as ring.h says");
 
 struct gw_ring {
 	int fd;
@@ -46,6 +47,7 @@ struct gw_ring {
 	struct header *header;
 	char *log;
 	uint64_t size; /* of the log */
+	uint64_t reserve;
 };
 
 static const char magic[8] = "GWRING1";
@@ -327,9 +329,16 @@ void gw_ring_release(struct gw_ring *r, uint64_t to)
 	atomic_store_explicit(&r->header->tail, to, memory_order_release);
 }
 
+void gw_ring_reserve(struct gw_ring *r, uint64_t bytes)
+{
+	r->reserve = bytes;
+}
+
 uint64_t gw_ring_room(const struct gw_ring *r)
 {
-	return r->size - (gw_ring_head(r) - gw_ring_tail(r));
+	uint64_t room = r->size - (gw_ring_head(r) - gw_ring_tail(r));
+
+	return room > r->reserve ? room - r->reserve : 0;
 }
 
 bool gw_ring_is_whole(const struct gw_ring *r)

@@ -24,14 +24,16 @@ struct gw_ring;
 
 enum gw_ring_kind { GW_RING_READING = 1, GW_RING_ACK = 2, GW_RING_SKIP = 3, GW_RING_TOLD = 4 };
 
-/* A sink's acknowledgement, or that a range was declared lost: no longer due.  Of sink 0: only
- * that these numbers were given. */
+/* A sink's acknowledgement, or that a range was declared lost: no longer due.  Of sink 0: these
+ * numbers were given, and their readings are of no use to any sink any more. */
 /* Or GW_RING_TOLD: it was told these readings without a trusted time. */
 struct gw_ring_ack {
 	uint16_t sink, device; /* the store's numbers */
 	uint32_t lost;         /* 1: given up, 0: acknowledged */
 	uint64_t from, to;
 };
+
+enum { GW_RING_NOTE = 32 }; /* bytes in the ring of an ack or told */
 
 struct gw_ring_options {
 	const char *path;      /* folder must exist; tmpfs is the caller's concern */
@@ -71,6 +73,8 @@ void gw_ring_release(struct gw_ring *r, uint64_t to); /* tail moves up to `to`, 
  * from that, and its user says so. */
 bool gw_ring_is_whole(const struct gw_ring *r);
 void gw_ring_set_whole(struct gw_ring *r);
+/* So many bytes are left free by all that is appended, until another number is set; 0 at the open. */
+void gw_ring_reserve(struct gw_ring *r, uint64_t bytes);
 uint64_t gw_ring_room(const struct gw_ring *r);       /* bytes that can still be appended, about */
 uint64_t gw_ring_size(const struct gw_ring *r);
 

@@ -221,8 +221,7 @@ static void restore_told(void *arg, const struct gw_state_row *row)
 	struct gw_ranges told = { 0 };
 
 	if (device <= UINT16_MAX && gw_ranges_decode(&told, row->value, row->size))
-		for (uint32_t i = 0; i < told.n; i++)
-			gw_deliver_told(s->deliver, (uint16_t)device, told.r[i].from, told.r[i].to);
+		gw_deliver_restore_told(s->deliver, (uint16_t)device, &told);
 	gw_ranges_free(&told);
 }
 
@@ -354,6 +353,8 @@ void gw_timekeeper_commit_begins(struct gw_daemon *d)
 void gw_timekeeper_committed(struct gw_daemon *d, bool done)
 {
 	gw_clock_committed(d->clock, done);
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_deliver_told_committed(d->sinks[i]->deliver, done);
 	for (size_t i = 0; done && i < d->nsinks; i++)
 		gw_deliver_corrections(d->sinks[i]->deliver, gw_clock_kept(d->clock));
 }

@@ -35,9 +35,9 @@ int64_t gw_timekeeper_ts_ms(const struct gw_daemon *d, const struct gw_reading *
 int64_t gw_timekeeper_known_ms(const struct gw_daemon *d, const struct gw_reading *r);
 /*
  * The readings as they go to the sink, in `out`: those whose true time is known and that it was
- * never told otherwise are copies, valid until the next call.  Of the others it is noted, ahead of
- * sending, that they went; the sink hears of their boot.  False: none may go now, for the commit that
- * runs decides on the time of one of them; sinks are pumped when it ends.
+ * never told otherwise are copies, valid until the next call.  Of the others it is noted on the ring,
+ * ahead of sending, that they went; the sink hears of their boot.  False: none may go now, for a commit
+ * decides on the time of one of them, or has to make room for the note; sinks are pumped when it ends.
  */
 bool gw_timekeeper_send(struct gw_sink *s, const struct gw_reading *const *r, size_t n,
 			const struct gw_reading **out);

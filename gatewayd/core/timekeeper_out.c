@@ -30,24 +30,29 @@ static void tell_boot(struct gw_sink *s, uint32_t number)
 	gw_child_send(s->child, &m);
 }
 
-static void note_told(struct gw_sink *s, uint16_t device, uint64_t from, uint64_t to)
+/* Ahead of sending; false: there is no room for it, and a commit will make some. */
+static bool note_told(struct gw_sink *s, uint16_t device, uint64_t from, uint64_t to)
 {
 	struct gw_ring_ack told = { .sink = s->number, .device = device, .from = from, .to = to };
 
+	gw_commit_keep_room(s->daemon);
+	if (!gw_ring_append_told(s->daemon->ring, &told)) {
+		gw_commit_soon(s->daemon);
+		return false;
+	}
 	gw_deliver_told(s->deliver, device, from, to);
-	if (gw_ring_append_told(s->daemon->ring, &told))
-		gw_commit_later(s->daemon);
-	else
-		gw_commit_now(s->daemon);
+	gw_commit_later(s->daemon);
+	return true;
 }
 
 /* ---- readings ---- */
 
-static void leaves_marked(struct gw_sink *s, const struct gw_reading *r)
+static bool leaves_marked(struct gw_sink *s, const struct gw_reading *r)
 {
-	if (!gw_deliver_was_told(s->deliver, r->device, r->seq))
-		note_told(s, r->device, r->seq, r->seq);
+	if (!gw_deliver_was_told(s->deliver, r->device, r->seq) && !note_told(s, r->device, r->seq, r->seq))
+		return false;
 	tell_boot(s, r->boot);
+	return true;
 }
 
 /* Sent now with its old time, a power cut could leave the correction and lose that it was sent. */
@@ -75,7 +80,8 @@ bool gw_timekeeper_send(struct gw_sink *s, const struct gw_reading *const *r, si
 			continue;
 		if (gw_deliver_was_told(s->deliver, r[i]->device, r[i]->seq) ||
 		    !gw_clock_new_ts(d->clock, r[i]->boot, r[i]->mono_ms, &ts_ms)) {
-			leaves_marked(s, r[i]);
+			if (!leaves_marked(s, r[i]))
+				return false;
 			continue;
 		}
 		assert(r[i]->size <= sizeof(d->stamped) - used);
@@ -106,8 +112,8 @@ const struct gw_window *gw_timekeeper_send_window(struct gw_sink *s, const struc
 		return NULL;
 	if (told || !gw_clock_new_ts(d->clock, w->boot, w->mono_from_ms, &from_ms) ||
 	    !gw_clock_new_ts(d->clock, w->boot, w->mono_to_ms, &to_ms)) {
-		if (!told)
-			note_told(s, w->device, w->from, w->to);
+		if (!told && !note_told(s, w->device, w->from, w->to))
+			return NULL;
 		tell_boot(s, w->boot);
 		return w;
 	}

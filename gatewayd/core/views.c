@@ -292,7 +292,7 @@ json_t *gw_view_buffer(struct gw_daemon *d)
 			       "sync_ms", (json_int_t)b->sync_ms, "disk_written_mib",
 			       mib(d->outlook.written), "ring", "path", b->ring.path, "size",
 			       (json_int_t)gw_ring_size(d->ring), "used",
-			       (json_int_t)(gw_ring_size(d->ring) - gw_ring_room(d->ring)),
+			       (json_int_t)(gw_ring_head(d->ring) - gw_ring_tail(d->ring)),
 			       "last_commit_ms", real((double)d->last_commit.took_us / 1000.0), "error",
 			       d->store_error));
 	json_object_set_new(doc, "damaged", json_integer((json_int_t)d->damaged));

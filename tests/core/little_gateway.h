@@ -229,32 +229,32 @@ static inline bool number_is_there(struct little *l, struct gw_device *dev)
 	return true;
 }
 
-/* A reading of device 1.. as intake.c makes one; contents that never repeat.  Returns its number. */
-static inline uint64_t little_reading(struct little *l, unsigned device)
+/* As intake.c makes one; contents that never repeat.  Valid until the next one. */
+static inline struct gw_reading *little_new_reading(struct little *l, unsigned device, unsigned points)
 {
 	static uint64_t contents;
-	_Alignas(8) static unsigned char memory[64 + LITTLE_POINTS * 12];
+	_Alignas(8) static unsigned char memory[GW_READING_MAX];
 	struct gw_device *dev = l->device[device - 1];
-	struct gw_reading *r = some_reading_into(memory, dev->number, ++contents, gw_now_us() / 1000, LITTLE_POINTS);
-	const struct gw_reading *kept;
-	uint64_t position;
+	int64_t now_ms = gw_now_us() / 1000;
+	struct gw_reading *r = some_reading_into(memory, dev->number, ++contents, now_ms, points);
 
 	number_is_there(l, dev);
-	r->layout = dev->layout;
-	r->mono_ms = gw_now_us() / 1000;
-	r->seq = dev->next_seq++;
-	r->boot = l->d.info.boot;
+	r->mono_ms = now_ms;
 	if (l->stamps)
 		gw_timekeeper_stamp(&l->d, r);
-	r->crc = gw_reading_crc(r);
-	dev->next_changed = true;
-	while ((kept = gw_ring_append(l->d.ring, r, &position)) == NULL) {
+	return r;
+}
+
+/* A reading of device 1..; waits for room.  Returns its number. */
+static inline uint64_t little_reading(struct little *l, unsigned device)
+{
+	struct gw_reading *r = little_new_reading(l, device, LITTLE_POINTS);
+
+	while (gw_ring_room(l->d.ring) < 2 * (r->size + 64)) {
 		gw_commit_now(&l->d);
 		little_turn(l);
 	}
-	gw_commit_reading(&l->d, kept, position);
-	for (unsigned i = 0; i < LITTLE_SINKS; i++)
-		gw_deliver_reading(l->sink[i].deliver, kept, position);
+	assert_true(gw_commit_take(&l->d, l->device[device - 1], r));
 	return r->seq;
 }
 

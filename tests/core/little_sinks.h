@@ -96,7 +96,7 @@ static inline int little_live(void *arg, const struct gw_reading *r)
 {
 	struct gw_sink *s = arg;
 
-	return little_take((struct little *)(void *)s->daemon, index_of(s), &r, 1);
+	return little_take((struct little *)(void *)s->daemon, index_of(s), &r, 1) ? 1 : -1;
 }
 
 static inline int little_replay(void *arg, const struct gw_reading *const *r, size_t n)

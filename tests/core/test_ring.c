@@ -139,6 +139,28 @@ static void a_full_ring_refuses_and_goes_on_after_a_release(void **state)
 	gw_ring_close(r, true);
 }
 
+static void what_is_reserved_stays_free(void **state)
+{
+	const struct gw_ring_ack ack = { .sink = 1, .device = 1, .from = 1, .to = 1 };
+	struct gw_ring *r = opened(false, NULL);
+	uint64_t seq = 1;
+
+	(void)state;
+	gw_ring_reserve(r, 100 * GW_RING_NOTE);
+	while (add(r, seq, 10))
+		seq++;
+	while (gw_ring_append_ack(r, &ack))
+		;
+	assert_true(gw_ring_room(r) < GW_RING_NOTE);
+	assert_false(gw_ring_append_told(r, &ack));
+	gw_ring_reserve(r, 0);
+	for (unsigned i = 0; i < 100; i++)
+		assert_true(gw_ring_append_told(r, &ack));
+	gw_ring_reserve(r, 2 * gw_ring_size(r));
+	assert_int_equal(gw_ring_room(r), 0);
+	gw_ring_close(r, true);
+}
+
 static void a_ring_of_other_circumstances_begins_anew_and_says_why(void **state)
 {
 	static const struct {
@@ -343,6 +365,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(what_was_appended_is_found_again_in_order, begin),
 		cmocka_unit_test_setup(a_full_ring_refuses_and_goes_on_after_a_release, begin),
+		cmocka_unit_test_setup(what_is_reserved_stays_free, begin),
 		cmocka_unit_test_setup(a_ring_of_other_circumstances_begins_anew_and_says_why, begin),
 		cmocka_unit_test_setup(a_damaged_header_begins_anew, begin),
 		cmocka_unit_test_setup(the_walk_ends_at_a_damaged_record, begin),
