@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker.h"
+#include "build.h"
 
 static const struct scheme {
 	const char *name, *paho, *port;
@@ -85,4 +86,19 @@ int mqtt_broker_parse(struct mqtt_broker *b, const char *text, struct gw_err *er
 	int n = snprintf(b->uri, sizeof(b->uri), "%s%s%s%s:%s%s", s->paho, v6 ? "[" : "", b->host,
 			 v6 ? "]" : "", b->port, at);
 	return n < (int)sizeof(b->uri) ? 0 : gw_err_set(err, GW_EINPUT, "'%s' is too long", text);
+}
+
+struct mqtt_broker *mqtt_brokers_parse(const struct gw_list *texts, struct gw_err *err)
+{
+	struct mqtt_broker *all = mqtt_grow(NULL, texts->count * sizeof(*all));
+	const char *const *text = texts->items;
+
+	for (size_t i = 0; i < texts->count; i++) {
+		if (mqtt_broker_parse(&all[i], text[i], err) == 0)
+			continue;
+		gw_err_ctx(err, "broker");
+		free(all);
+		return NULL;
+	}
+	return all;
 }

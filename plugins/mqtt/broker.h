@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "gatewayd/config.h"
 #include "gatewayd/error.h"
 
 struct mqtt_broker {
@@ -20,5 +21,7 @@ struct mqtt_broker {
 };
 
 int mqtt_broker_parse(struct mqtt_broker *b, const char *text, struct gw_err *err);
+/* All of a list of texts, in its order; freed by the caller.  NULL: one is wrong. */
+struct mqtt_broker *mqtt_brokers_parse(const struct gw_list *texts, struct gw_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* reason.c - see reason.h. */
-#include <stddef.h>
+#include <stdio.h>
 
 #include "reason.h"
 
@@ -48,4 +48,22 @@ const char *mqtt_reason(unsigned code)
 		if (reasons[i].code == code)
 			return reasons[i].text;
 	return "unknown reason";
+}
+
+const char *mqtt_why_refused(char *out, size_t size, unsigned code)
+{
+	snprintf(out, size, "the broker refused the connection: %s (0x%02x)", mqtt_reason(code), code);
+	return out;
+}
+
+const char *mqtt_why_lost(char *out, size_t size, unsigned code, const char *client_id)
+{
+	if (code == MQTT_R_TAKEN_OVER)
+		snprintf(out, size, "session taken over (0x8e): another client uses the client_id '%s'",
+			 client_id);
+	else if (code)
+		snprintf(out, size, "the broker closed the connection: %s (0x%02x)", mqtt_reason(code), code);
+	else
+		snprintf(out, size, "connection lost");
+	return out;
 }

@@ -16,10 +16,9 @@ enum {
 	PASSWORD_MAX = 1024,
 	GIVE_UP_US = 30 * 1000000, /* Paho should have answered long before */
 	NOT_SENT_US = 1000000,
+	REST_US = 3000, /* between two looks at what Paho's threads said */
 	REASON_TEXT_MAX = 400,
 };
-
-enum { REST_US = 3000 }; /* between two looks at what Paho's threads said */
 
 enum phase { IDLE, CONNECTING, UP, WAITING, STOPPING };
 
@@ -52,11 +51,11 @@ static bool speaks_v5(const struct mqtt_session *s)
 
 static void close_link(struct mqtt_session *s, enum mqtt_goodbye how, bool diagnose)
 {
-	const struct mqtt_broker *b = &s->brokers[s->at];
 	const struct mqtt_keys *k = s->o.keys;
 
 	if (!s->link)
 		return;
+	const struct mqtt_broker *b = &s->brokers[s->at];
 	mqtt_job_close(s->worker, &(struct mqtt_closing){ .link = s->link,
 							  .how = how,
 							  .events = s->events,
@@ -263,11 +262,8 @@ static void refused(struct mqtt_session *s, const struct mqtt_event *e)
 		begin(s);
 		return;
 	}
-	if (e->reason) {
-		snprintf(why, sizeof(why), "the broker refused the connection: %s (0x%02x)",
-			 mqtt_reason(e->reason), e->reason);
-		set_reason(s, why);
-	}
+	if (e->reason)
+		set_reason(s, mqtt_why_refused(why, sizeof(why), e->reason));
 	next_broker(s);
 }
 
@@ -283,18 +279,10 @@ static void diagnosed(struct mqtt_session *s, const struct mqtt_event *e)
 
 static void lost(struct mqtt_session *s, const struct mqtt_event *e)
 {
-	char why[REASON_TEXT_MAX] = "connection lost";
+	char why[REASON_TEXT_MAX];
 
-	if (s->phase != UP)
-		return;
-	if (e->reason == MQTT_R_TAKEN_OVER)
-		snprintf(why, sizeof(why),
-			 "session taken over (0x8e): another client uses the client_id '%s'",
-			 s->o.client_id);
-	else if (e->reason)
-		snprintf(why, sizeof(why), "the broker closed the connection: %s (0x%02x)",
-			 mqtt_reason(e->reason), e->reason);
-	lose(s, why, e->reason, MQTT_BYE_NONE);
+	if (s->phase == UP)
+		lose(s, mqtt_why_lost(why, sizeof(why), e->reason, s->o.client_id), e->reason, MQTT_BYE_NONE);
 }
 
 static void acked(struct mqtt_session *s, const struct mqtt_event *e)
@@ -313,19 +301,13 @@ static void not_sent(struct mqtt_session *s, const struct mqtt_event *e)
 
 static void subscribed(struct mqtt_session *s, const struct mqtt_event *e)
 {
+	bool commands = e->token == 1;
+
 	if (s->phase != UP || e->reason < 0x80)
 		return;
-	if (e->token == 1)
-		gw_log(GW_WARNING,
-		       "the broker refused the subscription to %s: %s (0x%02x); no command will "
-		       "arrive",
-		       s->o.command_topic, mqtt_reason(e->reason), e->reason);
-	else
-		gw_log(GW_WARNING,
-		       "the broker refused the subscription to %s: %s (0x%02x); a false status "
-		       "there "
-		       "will not be noticed",
-		       s->o.status_topic, mqtt_reason(e->reason), e->reason);
+	gw_log(GW_WARNING, "the broker refused the subscription to %s: %s (0x%02x); %s",
+	       commands ? s->o.command_topic : s->o.status_topic, mqtt_reason(e->reason), e->reason,
+	       commands ? "no command will arrive" : "a false status there will not be noticed");
 }
 
 static void arrived(struct mqtt_session *s, const struct mqtt_event *e)
@@ -382,19 +364,6 @@ static void on_events(void *arg, unsigned ready)
 
 /* ---- life ---- */
 
-static int parse_brokers(struct mqtt_session *s, struct gw_err *err)
-{
-	const struct gw_list *list = &s->o.keys->broker;
-	const char *const *texts = list->items;
-
-	s->nbrokers = list->count;
-	s->brokers = mqtt_grow(NULL, list->count * sizeof(*s->brokers));
-	for (size_t i = 0; i < list->count; i++)
-		if (mqtt_broker_parse(&s->brokers[i], texts[i], err))
-			return gw_err_ctx(err, "broker");
-	return 0;
-}
-
 int mqtt_session_new(struct mqtt_session **out, const struct mqtt_session_options *o,
 		     const struct mqtt_session_ops *ops, void *arg, struct gw_err *err)
 {
@@ -408,7 +377,9 @@ int mqtt_session_new(struct mqtt_session **out, const struct mqtt_session_option
 	/* Paho 1.3.12 would go through them */
 	unsetenv("http_proxy");
 	unsetenv("https_proxy");
-	if (parse_brokers(s, err) || mqtt_events_new(&s->events, err) ||
+	s->nbrokers = o->keys->broker.count;
+	s->brokers = mqtt_brokers_parse(&o->keys->broker, err);
+	if (!s->brokers || mqtt_events_new(&s->events, err) ||
 	    mqtt_worker_new(&s->worker, err))
 		goto fail;
 	s->events_watch = gw_on_fd(o->loop, mqtt_events_fd(s->events), GW_READ, on_events, s, err);
