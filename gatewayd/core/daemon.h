@@ -202,6 +202,7 @@ void gw_sink_introduce(struct gw_sink *s);    /* all of it, to a new process */
 void gw_sink_tell_gateway(struct gw_sink *s); /* the configuration is another one */
 void gw_sink_tell_state(struct gw_sink *s, const struct gw_device *dev);
 void gw_sink_tell_layout(struct gw_sink *s, uint32_t layout);
+void gw_sink_tell_device(struct gw_sink *s, uint16_t device); /* ahead of news that names no layout */
 void gw_sink_tell_progress(struct gw_sink *s);
 void gw_sink_tell_gone(struct gw_sink *s, const char *device);
 void gw_sink_tell_health(struct gw_sink *s, const char *json, size_t size);

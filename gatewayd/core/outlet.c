@@ -44,6 +44,7 @@ static int send_loss(void *arg, const struct gw_loss_row *row)
 	struct gw_sink *s = arg;
 	struct gw_message m = { .type = GW_MSG_LOSS };
 
+	gw_sink_tell_device(s, row->device);
 	m.loss.id = row->id;
 	m.loss.device = row->device;
 	m.loss.from = row->from;

@@ -51,6 +51,23 @@ void gw_sink_tell_layout(struct gw_sink *s, uint32_t number)
 	}
 }
 
+/* The last one it had, when the device was taken out and this process has heard of none. */
+void gw_sink_tell_device(struct gw_sink *s, uint16_t device)
+{
+	const struct gw_daemon *d = s->daemon;
+	uint32_t newest = 0;
+
+	for (uint32_t i = 0; i < d->nlayouts; i++) {
+		if (d->layouts[i].device != device || !d->layouts[i].body.bytes)
+			continue;
+		if (i < s->told_n && s->told[i])
+			return;
+		newest = i;
+	}
+	if (newest)
+		gw_sink_tell_layout(s, newest);
+}
+
 /* ---- what it is told ---- */
 
 static bool talking(const struct gw_sink *s)

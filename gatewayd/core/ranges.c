@@ -111,7 +111,7 @@ bool gw_ranges_overlap(const struct gw_ranges *s, uint64_t from, uint64_t to, st
 {
 	uint32_t at = first_reaching(s, from);
 
-	if (at == s->n || s->r[at].from > to)
+	if (from > to || at == s->n || s->r[at].from > to)
 		return false;
 	out->from = s->r[at].from > from ? s->r[at].from : from;
 	out->to = s->r[at].to < to ? s->r[at].to : to;

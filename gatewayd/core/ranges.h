@@ -27,7 +27,7 @@ void gw_ranges_free(struct gw_ranges *s); /* leaves an empty set */
 uint64_t gw_ranges_add(struct gw_ranges *s, uint64_t from, uint64_t to);    /* how many were new */
 uint64_t gw_ranges_remove(struct gw_ranges *s, uint64_t from, uint64_t to); /* how many were there */
 bool gw_ranges_has(const struct gw_ranges *s, uint64_t seq);
-/* First range that overlaps [from, to], cut to it; false: none. */
+/* First range that overlaps [from, to], cut to it; false: none.  Nothing overlaps from > to. */
 bool gw_ranges_overlap(const struct gw_ranges *s, uint64_t from, uint64_t to, struct gw_range *out);
 void gw_ranges_copy(struct gw_ranges *to, const struct gw_ranges *from);
 /* Smallest number in the set; 0 when empty. */

@@ -1,22 +1,20 @@
 /*
- * store.c - the store's thread, and the way of requests to it and back.
+ * store.c - the way of requests to the store's thread and back, and what the thread does.
  *
  * Two lists under one mutex: requests to carry out, requests that are done.
  * The mutex is never held while the disk is touched.  An eventfd wakes the loop
- * for what is done.  The calls themselves are in store_calls.c.
+ * for what is done.  The calls themselves are in store_calls.c, the thread is store_worker.c's.
  */
 #include "core/store_private.h"
+#include "core/store_worker.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { STACK_SIZE = 256 * 1024 };
 
 struct list {
 	struct gw_request *first, **last;
@@ -24,10 +22,9 @@ struct list {
 
 struct gw_store {
 	struct gw_db *db; /* the thread's, while it runs */
-	pthread_t thread;
-	bool running;
-	pthread_mutex_t mutex; /* guards all below */
-	pthread_cond_t work;
+	struct gw_worker *worker;
+	int64_t idle_at_ms; /* the thread's: what can wait is done then */
+	pthread_mutex_t mutex; /* guards the next three */
 	struct list todo, done;
 	bool stopping;
 	int wake; /* eventfd */
@@ -57,33 +54,23 @@ static struct gw_request *get(struct list *l)
 
 /* ---- the thread ---- */
 
-/* NULL: nothing came until then (*idle), or all is done and no more will come. */
-static struct gw_request *next_request(struct gw_store *st, const struct timespec *until, bool *idle)
+static struct gw_request *next_request(struct gw_store *st, bool *stopping)
 {
 	struct gw_request *q;
-	int timeout = 0;
 
 	pthread_mutex_lock(&st->mutex);
-	while (!st->todo.first && !st->stopping && timeout == 0)
-		timeout = pthread_cond_timedwait(&st->work, &st->mutex, until);
-	*idle = !st->todo.first && !st->stopping;
 	q = get(&st->todo);
+	*stopping = st->stopping;
 	pthread_mutex_unlock(&st->mutex);
 	return q;
 }
 
-static struct timespec in_ms(int64_t ms)
+static int64_t monotonic_ms(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += ms % 1000 * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void hand_back(struct gw_store *st, struct gw_request *q, bool unfinished)
@@ -98,26 +85,39 @@ static void hand_back(struct gw_store *st, struct gw_request *q, bool unfinished
 		abort(); /* an eventfd takes 2^64 - 2 of these */
 }
 
-static void *work(void *arg)
+static void carry_out(struct gw_store *st, struct gw_request *q)
+{
+	struct gw_err err;
+	bool ready = gw_db_ready(st->db, &err) == 0;
+
+	hand_back(st, q, q->run(st->db, q, ready ? NULL : &err));
+	if (gw_salvage_runs(st->db)) /* begun by this request, perhaps */
+		st->idle_at_ms = 0;
+}
+
+static int64_t until_idle(struct gw_store *st)
+{
+	int64_t now = monotonic_ms();
+
+	if (now >= st->idle_at_ms) {
+		int64_t ms = gw_db_idle(st->db);
+
+		now = monotonic_ms();
+		st->idle_at_ms = now + ms;
+	}
+	return st->idle_at_ms - now;
+}
+
+static int64_t work(void *arg)
 {
 	struct gw_store *st = arg;
-	struct timespec idle_at = in_ms(0);
-	struct gw_request *q;
-	struct gw_err err;
-	bool idle;
+	bool stopping;
+	struct gw_request *q = next_request(st, &stopping);
 
-	while ((q = next_request(st, &idle_at, &idle)) != NULL || idle) {
-		bool ready = idle || gw_db_ready(st->db, &err) == 0;
-
-		if (idle) {
-			idle_at = in_ms(gw_db_idle(st->db));
-			continue;
-		}
-		hand_back(st, q, q->run(st->db, q, ready ? NULL : &err));
-		if (gw_salvage_runs(st->db)) /* begun by this request, perhaps */
-			idle_at = in_ms(0);
-	}
-	return NULL;
+	if (!q)
+		return stopping ? -1 : until_idle(st);
+	carry_out(st, q);
+	return 0;
 }
 
 /* ---- events: answers that nobody asked for ---- */
@@ -159,34 +159,14 @@ static void tell(void *arg, const struct gw_store_event *e)
 	hand_back(st, &r->q, false);
 }
 
-/* All signals belong to the loop. */
-static int start_thread(struct gw_store *st)
-{
-	pthread_attr_t attr;
-	sigset_t all, before;
-	int sys;
-
-	sigfillset(&all);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	sys = pthread_create(&st->thread, &attr, work, st);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	st->running = sys == 0;
-	if (st->running)
-		pthread_setname_np(st->thread, "store");
-	return sys;
-}
-
 /* ---- the loop's side ---- */
 
 void gw_store_push(struct gw_store *st, struct gw_request *q)
 {
 	pthread_mutex_lock(&st->mutex);
 	put(&st->todo, q);
-	pthread_cond_signal(&st->work);
 	pthread_mutex_unlock(&st->mutex);
+	gw_worker_wake(st->worker);
 }
 
 static struct gw_request *next_done(struct gw_store *st)
@@ -228,7 +208,7 @@ static int join_loop(struct gw_store *st, struct gw_loop *loop, struct gw_err *e
 	st->watch = gw_on_fd(loop, st->wake, GW_READ, woken, st, err);
 	if (!st->watch)
 		return -1;
-	sys = start_thread(st);
+	sys = gw_worker_start(&st->worker, work, st);
 	return sys == 0 ? 0 : gw_err_sys(err, sys, "buffer %s: cannot start its thread", st->db->path);
 }
 
@@ -246,16 +226,11 @@ int gw_store_open(struct gw_store **out, const struct gw_store_options *opts, st
 		  struct gw_store_info *info, char aside[512], struct gw_err *err)
 {
 	struct gw_store *st = gw_must(calloc(1, sizeof(*st)));
-	pthread_condattr_t clock;
 
 	st->wake = -1;
 	st->todo.last = &st->todo.first;
 	st->done.last = &st->done.first;
 	pthread_mutex_init(&st->mutex, NULL);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&st->work, &clock);
-	pthread_condattr_destroy(&clock);
 	st->event = opts->event;
 	st->event_arg = opts->event_arg;
 	if (open_and_join(st, opts, loop, info, aside, err) < 0) {
@@ -270,23 +245,22 @@ static void stop_thread(struct gw_store *st)
 {
 	pthread_mutex_lock(&st->mutex);
 	st->stopping = true;
-	pthread_cond_signal(&st->work);
 	pthread_mutex_unlock(&st->mutex);
-	pthread_join(st->thread, NULL);
+	gw_worker_stop(st->worker);
+	st->worker = NULL;
 }
 
 void gw_store_close(struct gw_store *st)
 {
 	if (!st)
 		return;
-	if (st->running)
+	if (st->worker)
 		stop_thread(st);
 	gw_watch_stop(st->watch);
 	finish_all(st);
 	gw_db_close(st->db);
 	if (st->wake >= 0)
 		close(st->wake);
-	pthread_cond_destroy(&st->work);
 	pthread_mutex_destroy(&st->mutex);
 	free(st);
 }

@@ -16,6 +16,8 @@ static atomic_int hook_fail_syncs;  /* so many of the next fail, after the bytes
 static atomic_int hook_fail_writes; /* so many of the next fail */
 static atomic_int hook_no_syncs;    /* none is carried out: for tests that only count */
 static atomic_int hook_syncs;
+static atomic_llong hook_room = -1; /* so many bytes files may still grow by; -1: any */
+static void (*hook_each)(void);     /* before each write and sync; NULL: nobody asks */
 static atomic_ullong hook_pages; /* of 4 KiB dirtied, each once between two syncs when written in order */
 
 struct hook_file {
@@ -49,10 +51,28 @@ static void hook_count(sqlite3_file *f, sqlite3_int64 from, sqlite3_int64 to)
 	h->page = to;
 }
 
+static int hook_grow(sqlite3_file *f, sqlite3_int64 to)
+{
+	sqlite3_int64 size = 0;
+
+	if (atomic_load(&hook_room) < 0)
+		return SQLITE_OK;
+	real_of(f)->pMethods->xFileSize(real_of(f), &size);
+	if (to - size > atomic_load(&hook_room))
+		return SQLITE_FULL;
+	if (to > size)
+		atomic_fetch_sub(&hook_room, to - size);
+	return SQLITE_OK;
+}
+
 static int hook_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
+	if (hook_each)
+		hook_each();
 	if (atomic_load(&hook_fail_writes) > 0 && atomic_fetch_sub(&hook_fail_writes, 1) > 0)
 		return SQLITE_IOERR_WRITE;
+	if (hook_grow(f, at + n) != SQLITE_OK)
+		return SQLITE_FULL;
 	hook_count(f, at / 4096, (at + n - 1) / 4096);
 	return real_of(f)->pMethods->xWrite(real_of(f), p, n, at);
 }
@@ -64,6 +84,8 @@ static int hook_truncate(sqlite3_file *f, sqlite3_int64 n)
 
 static int hook_sync(sqlite3_file *f, int flags)
 {
+	if (hook_each)
+		hook_each();
 	atomic_fetch_add(&hook_syncs, 1);
 	((struct hook_file *)f)->page = -1;
 	if (atomic_load(&hook_sync_ms))

@@ -838,6 +838,19 @@ static void what_is_asked_for_and_left_the_store_is_not_waited_for(void **state)
 	assert_int_equal(gw_deliver_due_of(w->d, 1)->total, 0);
 }
 
+/* It was waited for in a circle, for ever. */
+static void what_is_asked_for_and_left_the_store_ends_before_what_is_due(void **state)
+{
+	(void)state;
+	gw_deliver_due(w->d, 1, 5, 6); /* due, and not in the store yet */
+	connect_with(10, NULL);
+	gw_deliver_again(w->d, 1, 2, 4);
+	commit();
+	pump();
+	assert_int_equal(gw_deliver_due_of(w->d, 1)->total, 2);
+	assert_true(gw_deliver_is_due(w->d, 1, 5));
+}
+
 static void a_backlog_in_the_asked_range_is_never_forgotten(void **state)
 {
 	(void)state;
@@ -1123,6 +1136,7 @@ int main(void)
 		TEST(giving_up_never_touches_what_is_in_flight),
 		TEST(what_is_asked_for_again_goes_once_more),
 		TEST(what_is_asked_for_and_left_the_store_is_not_waited_for),
+		TEST(what_is_asked_for_and_left_the_store_ends_before_what_is_due),
 		TEST(a_backlog_in_the_asked_range_is_never_forgotten),
 		TEST(a_failed_commit_hands_all_books_in_again),
 		TEST(two_sinks_are_independent),

@@ -41,6 +41,18 @@ static void ranges_that_touch_become_one(void **state)
 	assert_int_equal(gw_ranges_first(&s), 0);
 }
 
+static void nothing_overlaps_an_empty_range(void **state)
+{
+	struct gw_ranges s = { 0 };
+	struct gw_range r;
+
+	(void)state;
+	gw_ranges_add(&s, 1, 10);
+	assert_false(gw_ranges_overlap(&s, 5, 4, &r));
+	assert_true(gw_ranges_overlap(&s, 5, 5, &r));
+	gw_ranges_free(&s);
+}
+
 static void taking_out_the_middle_leaves_two(void **state)
 {
 	struct gw_ranges s = { 0 };
@@ -163,6 +175,7 @@ int main(void)
 		cmocka_unit_test(taking_out_the_middle_leaves_two),
 		cmocka_unit_test(the_largest_number_does_not_overflow),
 		cmocka_unit_test(an_overlap_is_cut_to_what_was_asked),
+		cmocka_unit_test(nothing_overlaps_an_empty_range),
 		cmocka_unit_test(bytes_that_are_no_set_are_refused),
 		cmocka_unit_test(a_set_is_what_a_list_of_flags_would_be),
 	};
