@@ -245,7 +245,10 @@ static int open_all(struct gw_daemon *d, struct gw_err *err)
 	d->last_commit = (struct gw_commit_result){ .readings = d->info.readings, .bytes = d->info.bytes,
 						    .oldest_ts_ms = d->info.oldest_ts_ms,
 						    .disk_free = UINT64_MAX };
-	if (*aside)
+	if (*aside && d->info.mixed)
+		gw_log(GW_ERROR, "the WAL beside the buffer is of another buffer or of another time: "
+		       "both lie in %s now, a new buffer was begun", aside);
+	else if (*aside)
 		gw_log(GW_ERROR, "the buffer was damaged: it lies in %s now, a new one was begun", aside);
 	gw_timekeeper_begin(d);
 	d->salvaging = d->info.salvaging;

@@ -110,6 +110,16 @@ uint64_t gw_image_pages(const struct gw_image *i)
 	return i->pages + i->frames;
 }
 
+uint64_t gw_image_wal_begins(const struct gw_image *i)
+{
+	return i->pages;
+}
+
+void gw_image_leave_wal(struct gw_image *i)
+{
+	i->frames = 0;
+}
+
 static bool read_page(const struct gw_image *i, uint64_t at, unsigned char *page)
 {
 	if (at < i->pages)

@@ -26,7 +26,10 @@ void gw_repair_old_removed(unsigned n)
 
 static void put_aside(struct gw_daemon *d, const struct gw_store_event *e)
 {
-	const char *what = e->why == GW_STORE_REMOVED ? "was removed or replaced under way" : "is damaged";
+	static const char *const whats[] = { [GW_STORE_DAMAGED] = "is damaged",
+					     [GW_STORE_REMOVED] = "was removed or replaced under way",
+					     [GW_STORE_MIXED] = "has a WAL that is not its own" };
+	const char *what = whats[e->why];
 
 	if (*e->aside)
 		gw_log(GW_ERROR, "the buffer %s: what lay there is %s now, a new one was begun", what, e->aside);

@@ -7,6 +7,7 @@
 #include "core/schema.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,9 @@ static const char *const migration[] = {
 	"CREATE TABLE window_fixed (sink INTEGER PRIMARY KEY, id INTEGER NOT NULL);",
 };
 _Static_assert(sizeof(migration) / sizeof(migration[0]) == GW_BUFFER_FORMAT, "one step a format");
+
+/* In the file before it has a WAL; store_wal.c. */
+static const char first_mark[] = "INSERT INTO meta VALUES ('wal', ' ' || lower(hex(randomblob(8))))";
 
 static int refuse(const char *path, int64_t application, int64_t format, struct gw_err *err)
 {
@@ -92,11 +96,14 @@ static int number_of(sqlite3 *sql, const char *query, int64_t *value)
 
 static int migrate(sqlite3 *sql, int64_t format)
 {
+	bool new_file = format == 0;
 	char stamp[96];
 	int rc = sqlite3_exec(sql, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 
 	for (; rc == SQLITE_OK && format < GW_BUFFER_FORMAT; format++)
 		rc = sqlite3_exec(sql, migration[format], NULL, NULL, NULL);
+	if (rc == SQLITE_OK && new_file)
+		rc = sqlite3_exec(sql, first_mark, NULL, NULL, NULL);
 	snprintf(stamp, sizeof(stamp), "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
 		 (int)GW_BUFFER_ID, (int)GW_BUFFER_FORMAT);
 	if (rc == SQLITE_OK)

@@ -51,8 +51,8 @@ struct gw_store;
 /*
  * --- what happens by itself ---
  *
- * A database that turns out to be damaged, at the open or under way, or that was removed or
- * replaced under way, is put aside (info, or PUT_ASIDE) and a new one begun.  Its small tables go on
+ * A database that turns out to be damaged, at the open or under way, that has a WAL beside it that
+ * is not its own, or that was removed or replaced under way, is put aside (info, or PUT_ASIDE) and a new one begun.  Its small tables go on
  * in the new one at once; its readings follow in the store's idle time, under their old ids
  * (SALVAGED when all that could be read has been moved).  What is due then and has no row is lost.
  *
@@ -64,7 +64,7 @@ struct gw_store;
 enum gw_store_event_kind {
 	GW_STORE_PUT_ASIDE, GW_STORE_SALVAGED, GW_STORE_DAMAGED_ROWS, GW_STORE_DAMAGED_WINDOWS,
 };
-enum gw_store_why { GW_STORE_DAMAGED, GW_STORE_REMOVED };
+enum gw_store_why { GW_STORE_DAMAGED, GW_STORE_REMOVED, GW_STORE_MIXED /* with a WAL that is not its own */ };
 
 struct gw_damaged_row {
 	uint64_t id, seq;
@@ -104,6 +104,7 @@ struct gw_store_info {
 	bool boot_again;     /* the buffer was open in this boot before */
 	bool created;        /* there was no database, or nothing of it could be read */
 	bool salvaging;      /* readings of a damaged one follow: wait for GW_STORE_SALVAGED */
+	bool mixed;      /* the damage: beside it lay a WAL that is not its own */
 	unsigned old_removed; /* databases that had been put aside earlier; two are kept */
 	bool due_assumed;    /* after a damage all was taken to be due (GW_STORE_SALVAGED, exact) */
 	uint64_t readings, bytes;

@@ -17,8 +17,8 @@
 
 enum { PATH_SIZE = 4096 };
 
-static const char *const suffix[] = { "-wal", "-shm", "-journal", "" };
-enum { SUFFIXES = sizeof(suffix) / sizeof(suffix[0]) };
+static const char *const suffix[] = { "-wal", "-shm", "-journal", GW_FOREIGN_WAL, "" };
+enum { SUFFIXES = sizeof(suffix) / sizeof(suffix[0]), WAL = 0 };
 
 /* The mark: seconds since 1970, which one of that second (1 to 999), how far. */
 enum { MOVING = 1, MOVED = 2, HOW_FAR = 3, WHICH_SHIFT = 2, WHICH = 1023, TIME_SHIFT = 12 };
@@ -68,13 +68,19 @@ static int write_mark(struct gw_db *d, uint64_t mark, struct gw_err *err)
 	return -1;
 }
 
+/* The WAL is the first to go: the database is still there to compare it with. */
+static const char *suffix_aside(const char *path, size_t i)
+{
+	return i == WAL && gw_wal_of(path, suffix[WAL]) != GW_WAL_OURS ? GW_FOREIGN_WAL : suffix[i];
+}
+
 static int move(const char *path, const char *aside, struct gw_err *err)
 {
 	char from[PATH_SIZE], to[PATH_SIZE];
 
 	for (size_t i = 0; i < SUFFIXES; i++) {
 		gw_path_with(from, sizeof(from), path, suffix[i]);
-		gw_path_with(to, sizeof(to), aside, suffix[i]);
+		gw_path_with(to, sizeof(to), aside, suffix_aside(path, i));
 		if (rename(from, to) < 0 && access(from, F_OK) == 0)
 			return gw_err_sys(err, errno, "buffer %s is damaged and cannot be put aside as %s", path,
 					  aside);

@@ -19,39 +19,47 @@
  * shape, of a row on its page: N rowid that is a number of ours (1 to 65535), n small rowid, r any
  * rowid, k number of ours, i integer, t text, b blob.
  */
+#define DO_NOTHING "ON CONFLICT DO NOTHING"
 static const struct book {
 	const char *table, *columns, *shape;
 	unsigned n;
 	bool in_memory; /* the thread knows better while it runs */
+	const char *again; /* of rows in a WAL of another time; NULL: they are not taken */
+	const char *other; /* finds a row that has the number of one there and is another */
 } book[] = {
-	{ "meta", "key, value", "tt", 2, false },
-	{ "boot", "number, id", "nt", 2, false },
-	{ "device", "number, name, first_seq, next_seq", "Ntiii", 4, true },
-	{ "layout", "number, device, from_seq, body", "nkib", 4, false },
-	{ "sink", "number, name, session, present", "Ntii", 4, true },
+	{ "meta", "key, value", "tt", 2, false, NULL, NULL },
+	{ "boot", "number, id", "nt", 2, false, DO_NOTHING, "SELECT 1 FROM boot WHERE number = ?1 AND id <> ?2" },
+	{ "device", "number, name, first_seq, next_seq", "Ntiii", 4, true,
+	  "ON CONFLICT (number) DO UPDATE SET next_seq = max(next_seq, excluded.next_seq)",
+	  "SELECT 1 FROM device WHERE number = ?1 AND name <> ?2" },
+	{ "layout", "number, device, from_seq, body", "nkib", 4, false, DO_NOTHING,
+	  "SELECT 1 FROM layout WHERE number = ?1 AND (device <> ?2 OR body <> ?4)" },
+	{ "sink", "number, name, session, present", "Ntii", 4, true, NULL, NULL },
 	{ "loss", "id, sink, device, from_seq, to_seq, readings, cause, exact, ts_from, ts_to, state",
-	  "nkkiiiiiiii", 11, false },
-	{ "window", "id, sink, device, from_seq, to_seq, ts_from, ts_to, window_ms, body", "rkkiiiiib", 9, false },
-	{ "window_fixed", "sink, id", "Ni", 2, false },
-	{ "state", "owner, key, value", "ttb", 3, false },
-	{ "due", "sink, device, ranges", NULL, 3, true },
+	  "nkkiiiiiiii", 11, false, DO_NOTHING, NULL },
+	{ "window", "id, sink, device, from_seq, to_seq, ts_from, ts_to, window_ms, body", "rkkiiiiib", 9, false,
+	  DO_NOTHING, NULL },
+	{ "window_fixed", "sink, id", "Ni", 2, false, NULL, NULL },
+	{ "state", "owner, key, value", "ttb", 3, false, NULL, NULL },
+	{ "due", "sink, device, ranges", NULL, 3, true, NULL, NULL },
 };
 enum { BOOKS = sizeof(book) / sizeof(book[0]), META = 0, DEVICES = 2, SINKS = 4, DUE = BOOKS - 1 };
 
 struct take {
 	struct gw_db *d;
 	sqlite3_stmt *insert[BOOKS]; /* NULL: this one is not wanted */
+	bool other;
 	int rc;
 };
 
-static sqlite3_stmt *inserter(struct gw_db *d, const struct book *b)
+static sqlite3_stmt *inserter(struct gw_db *d, const struct book *b, const char *again)
 {
 	static const char marks[] = "?,?,?,?,?,?,?,?,?,?,?,?";
 	sqlite3_stmt *stmt = NULL;
-	char text[256];
+	char text[320];
 
-	snprintf(text, sizeof(text), "INSERT OR REPLACE INTO %s (%s) VALUES (%.*s)", b->table, b->columns,
-		 (int)b->n * 2 - 1, marks);
+	snprintf(text, sizeof(text), "INSERT %s INTO %s (%s) VALUES (%.*s) %s", again ? "" : "OR REPLACE", b->table,
+		 b->columns, (int)b->n * 2 - 1, marks, again ? again : "");
 	sqlite3_prepare_v2(d->sql, text, -1, &stmt, NULL);
 	return stmt;
 }
@@ -92,7 +100,7 @@ static int copy_rows(sqlite3 *from, const struct book *b, sqlite3_stmt *insert, 
 /* True: the whole table. */
 static bool copy_by_sql(struct gw_db *d, sqlite3 *from, const struct book *b, int *rc)
 {
-	sqlite3_stmt *insert = from ? inserter(d, b) : NULL;
+	sqlite3_stmt *insert = from ? inserter(d, b, NULL) : NULL;
 	bool whole = insert && copy_rows(from, b, insert, rc) == SQLITE_DONE;
 
 	sqlite3_finalize(insert);
@@ -141,10 +149,8 @@ static bool fits(const struct book *b, const struct gw_image_row *row)
 	return true;
 }
 
-static int put_row(sqlite3_stmt *insert, unsigned n, const struct gw_image_row *row)
+static void bind_row(sqlite3_stmt *insert, unsigned n, const struct gw_image_row *row)
 {
-	int rc;
-
 	for (unsigned i = 0; i < n; i++) {
 		const struct gw_image_value *v = &row->column[i];
 
@@ -155,6 +161,13 @@ static int put_row(sqlite3_stmt *insert, unsigned n, const struct gw_image_row *
 		else
 			sqlite3_bind_int64(insert, (int)i + 1, v->type == GW_IMAGE_NULL ? row->id : v->integer);
 	}
+}
+
+static int put_row(sqlite3_stmt *insert, unsigned n, const struct gw_image_row *row)
+{
+	int rc;
+
+	bind_row(insert, n, row);
 	sqlite3_step(insert);
 	rc = sqlite3_reset(insert);
 	return gw_db_rc_is(rc, SQLITE_CONSTRAINT) ? SQLITE_OK : rc; /* it only looked like one */
@@ -180,6 +193,65 @@ static void copy_from_pages(struct take *t, struct gw_image *image)
 		gw_image_scan(image, at, on_row, t);
 	for (unsigned i = 0; i < BOOKS; i++)
 		sqlite3_finalize(t->insert[i]);
+}
+
+/* ---- from a WAL of another time ---- */
+
+/* The statements look for a row that is another one. */
+static void on_row_to_compare(void *arg, const struct gw_image_row *row)
+{
+	struct take *t = arg;
+
+	for (unsigned i = 0; i < BOOKS; i++) {
+		if (!t->insert[i] || !fits(&book[i], row))
+			continue;
+		bind_row(t->insert[i], (unsigned)sqlite3_bind_parameter_count(t->insert[i]), row);
+		t->other |= sqlite3_step(t->insert[i]) == SQLITE_ROW;
+		sqlite3_reset(t->insert[i]);
+	}
+}
+
+/* The newest of each row first, since the first one stays. */
+static void scan_wal(struct take *t, gw_image_fn *fn)
+{
+	struct gw_image *image = t->d->salvage.image;
+
+	for (uint64_t at = gw_image_pages(image); at-- > gw_image_wal_begins(image);)
+		gw_image_scan(image, at, fn, t);
+	for (unsigned i = 0; i < BOOKS; i++) {
+		sqlite3_finalize(t->insert[i]);
+		t->insert[i] = NULL;
+	}
+}
+
+/*
+ * Behind a copy that was put back and ran for a while the same numbers may mean other devices, boots
+ * and layouts than in a WAL from before: then nothing in it is ours.
+ */
+static bool is_of_another_branch(struct gw_db *d)
+{
+	struct take t = { .d = d };
+
+	for (unsigned i = 0; i < BOOKS; i++)
+		if (book[i].other)
+			sqlite3_prepare_v2(d->sql, book[i].other, -1, &t.insert[i], NULL);
+	scan_wal(&t, on_row_to_compare);
+	return t.other;
+}
+
+static int take_foreign_wal(struct gw_db *d)
+{
+	struct take t = { .d = d };
+
+	if (is_of_another_branch(d)) {
+		gw_image_leave_wal(d->salvage.image);
+		return SQLITE_OK;
+	}
+	for (unsigned i = 0; i < BOOKS; i++)
+		if (book[i].again)
+			t.insert[i] = inserter(d, &book[i], book[i].again);
+	scan_wal(&t, on_row);
+	return t.rc;
 }
 
 /* ---- a device of which only a layout is left ---- */
@@ -333,9 +405,11 @@ static int take(struct gw_db *d, sqlite3 *from, bool running)
 	for (unsigned i = 0; i < BOOKS && t.rc == SQLITE_OK; i++) {
 		known[i] = (running && book[i].in_memory) || copy_by_sql(d, from, &book[i], &t.rc);
 		if (!known[i] && book[i].shape)
-			t.insert[i] = inserter(d, &book[i]);
+			t.insert[i] = inserter(d, &book[i], NULL);
 	}
 	copy_from_pages(&t, d->salvage.image);
+	if (t.rc == SQLITE_OK && d->salvage.mixed)
+		t.rc = take_foreign_wal(d);
 	if (t.rc == SQLITE_OK && running)
 		t.rc = put_devices(d);
 	if (t.rc == SQLITE_OK && running)
@@ -351,11 +425,11 @@ static int take(struct gw_db *d, sqlite3 *from, bool running)
 
 int gw_books_take(struct gw_db *d, sqlite3 *from, bool running)
 {
-	int rc = gw_db_run(d, GW_SQL_BEGIN, "");
+	int rc = gw_db_begin(d);
 
 	if (rc == SQLITE_OK)
 		rc = take(d, from, running);
 	if (rc == SQLITE_OK)
 		rc = gw_db_run(d, GW_SQL_META_PUT, "tt", "salvage", d->salvage.aside);
-	return rc == SQLITE_OK ? gw_db_run(d, GW_SQL_COMMIT, "") : rc;
+	return rc == SQLITE_OK ? gw_db_end(d) : rc;
 }

@@ -25,7 +25,7 @@ static int64_t monotonic_us(void)
 static int begin(struct gw_db *d, struct gw_commit_work *w)
 {
 	(void)w;
-	return gw_db_run(d, GW_SQL_BEGIN, "");
+	return gw_db_begin(d);
 }
 
 static uint64_t pages_wanted(const struct gw_commit_work *w)
@@ -185,7 +185,7 @@ static int find_oldest(struct gw_db *d, struct gw_commit_work *w)
 static int commit(struct gw_db *d, struct gw_commit_work *w)
 {
 	(void)w;
-	return gw_db_run(d, GW_SQL_COMMIT, "");
+	return gw_db_end(d);
 }
 
 static int (*const step[])(struct gw_db *d, struct gw_commit_work *w) = {

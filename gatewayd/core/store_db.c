@@ -4,6 +4,7 @@
  */
 #include "core/store_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -70,6 +71,8 @@ static const char *const text[GW_STATEMENTS] = {
 	[GW_SQL_BOOTS] = "SELECT number, id FROM boot ORDER BY number DESC LIMIT 1000",
 	[GW_SQL_BOOT_ADD] = "INSERT INTO boot (id) VALUES (?1)",
 	[GW_SQL_BOOT_KEEP] = "INSERT OR REPLACE INTO boot (number, id) VALUES (?1, ?2)",
+	[GW_SQL_WAL_MARK] = "INSERT OR REPLACE INTO meta (key, value)"
+			    " VALUES ('wal', ?1 || ' ' || lower(hex(randomblob(8))))",
 	[GW_SQL_PAGES] = "PRAGMA page_count",
 	[GW_SQL_FREE_PAGES] = "PRAGMA freelist_count",
 	[GW_SQL_UNDO_COUNT] = "UPDATE device SET readings = readings -"
@@ -132,6 +135,7 @@ int gw_db_run(struct gw_db *d, enum gw_statement s, const char *letters, ...)
 	va_list ap;
 	int rc;
 
+	assert(s == GW_SQL_BEGIN || sqlite3_stmt_readonly(d->stmt[s]) || !sqlite3_get_autocommit(d->sql));
 	sqlite3_reset(d->stmt[s]);
 	va_start(ap, letters);
 	bind(d->stmt[s], letters, ap);

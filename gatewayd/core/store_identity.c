@@ -58,9 +58,13 @@ static int number_boot(struct gw_db *d, const char *boot, struct gw_store_info *
 /* What the readings of this process carry, in a database that was begun anew under way. */
 int gw_db_keep_identity(struct gw_db *d)
 {
-	int rc = gw_db_run(d, GW_SQL_META_PUT, "tt", "buffer", d->buffer);
+	int rc = gw_db_begin(d);
 
-	return rc == SQLITE_OK ? gw_db_run(d, GW_SQL_BOOT_KEEP, "it", (int64_t)d->boot_number, d->boot) : rc;
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_META_PUT, "tt", "buffer", d->buffer);
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_BOOT_KEEP, "it", (int64_t)d->boot_number, d->boot);
+	return rc == SQLITE_OK ? gw_db_end(d) : rc;
 }
 
 static int count(struct gw_db *d, struct gw_store_info *info)
@@ -82,14 +86,14 @@ static int count(struct gw_db *d, struct gw_store_info *info)
 
 int gw_db_introduce(struct gw_db *d, const char *boot, struct gw_store_info *info)
 {
-	int rc = gw_db_run(d, GW_SQL_BEGIN, "");
+	int rc = gw_db_begin(d);
 
 	if (rc == SQLITE_OK)
 		rc = identify(d, info);
 	if (rc == SQLITE_OK)
 		rc = number_boot(d, boot, info);
 	if (rc == SQLITE_OK)
-		rc = gw_db_run(d, GW_SQL_COMMIT, "");
+		rc = gw_db_end(d);
 	if (rc == SQLITE_OK)
 		rc = gw_db_load(d);
 	return rc == SQLITE_OK ? count(d, info) : rc;

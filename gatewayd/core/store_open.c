@@ -61,10 +61,9 @@ static int set_after_tables(struct gw_db *d)
 	if (checkpoint > CHECKPOINT_PAGES)
 		checkpoint = CHECKPOINT_PAGES;
 	snprintf(text, sizeof(text),
-		 "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=%llu; PRAGMA journal_size_limit=%llu;"
-		 "PRAGMA max_page_count=%llu",
-		 (unsigned long long)checkpoint, (unsigned long long)d->wal_room / 2,
-		 (unsigned long long)gw_db_ceiling(d));
+		 "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=%llu; PRAGMA max_page_count=%llu",
+		 (unsigned long long)d->wal_room / 2, (unsigned long long)gw_db_ceiling(d));
+	gw_wal_watch(d, checkpoint);
 	return sqlite3_exec(d->sql, text, NULL, NULL, NULL);
 }
 
@@ -99,6 +98,7 @@ static void disconnect(struct gw_db *d)
 	gw_db_finalize(d);
 	sqlite3_close(d->sql);
 	d->sql = NULL;
+	d->wal = (struct gw_wal){ 0 };
 }
 
 /*
@@ -206,7 +206,7 @@ static int begin_new(struct gw_db *d, const char *boot, struct gw_store_info *in
 static int begin_or_put_aside(struct gw_db *d, const char *boot, struct gw_store_info *info, char aside[512],
 			      struct gw_err *err)
 {
-	bool gone = gw_aside_is_unfinished(d) || was_emptied(d);
+	bool gone = gw_aside_is_unfinished(d) || was_emptied(d) || gw_wal_of(d->path, "-wal") != GW_WAL_OURS;
 	int rc = gone ? SQLITE_CORRUPT : begin(d, boot, info, err);
 
 	if (gw_db_rc_is(rc, SQLITE_FULL) && gw_reserve_release(d)) {
@@ -244,6 +244,7 @@ static void begin_running(struct gw_db *d, const struct gw_store_options *opts, 
 {
 	info->salvaging = gw_salvage_runs(d);
 	info->old_removed = d->old_removed;
+	info->mixed = d->salvage.mixed;
 	info->due_assumed = !gw_salvage_due_was_known(d);
 	if (info->salvaging && *aside == 0)
 		snprintf(aside, 512, "%s", d->salvage.aside);
@@ -301,18 +302,18 @@ void gw_db_judge(struct gw_db *d, int rc)
 /* What failed may be on the disk all the same; it will be handed in again. */
 static int forget_unconfirmed(struct gw_db *d)
 {
-	int rc = gw_db_run(d, GW_SQL_BEGIN, "");
+	int rc = gw_db_begin(d);
 
 	if (rc == SQLITE_OK)
 		rc = gw_db_run(d, GW_SQL_UNDO_COUNT, "i", (int64_t)d->next_id);
 	if (rc == SQLITE_OK)
 		rc = gw_db_run(d, GW_SQL_UNDO, "i", (int64_t)d->next_id);
-	return rc == SQLITE_OK ? gw_db_run(d, GW_SQL_COMMIT, "") : rc;
+	return rc == SQLITE_OK ? gw_db_end(d) : rc;
 }
 
 static int open_again(struct gw_db *d, struct gw_err *err)
 {
-	int rc = connect_to(d, 0);
+	int rc = gw_wal_of(d->path, "-wal") == GW_WAL_OURS ? connect_to(d, 0) : SQLITE_CORRUPT;
 
 	if (rc == SQLITE_OK)
 		rc = set_after_tables(d);

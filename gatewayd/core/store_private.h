@@ -38,6 +38,7 @@ enum gw_statement {
 	GW_SQL_STATES, GW_SQL_STATE_PUT, GW_SQL_STATE_DELETE,
 	GW_SQL_META, GW_SQL_META_PUT, GW_SQL_BOOT, GW_SQL_BOOTS, GW_SQL_BOOT_ADD,
 	GW_SQL_BOOT_KEEP,
+	GW_SQL_WAL_MARK,
 	GW_SQL_PAGES, GW_SQL_FREE_PAGES, GW_SQL_UNDO_COUNT, GW_SQL_UNDO, GW_SQL_CHECK,
 	GW_STATEMENTS,
 };
@@ -82,6 +83,15 @@ struct gw_purge {
 	bool at_young; /* the next row stays only for its age */
 };
 
+/* The mark that the next WAL begins with; store_wal.c. */
+struct gw_wal {
+	int limit;       /* frames, from which on it is moved into the database; 0: no connection yet */
+	int frames, moved;
+	bool due;        /* it may begin anew with the next transaction, which then carries a mark */
+	bool marked;     /* the open one does */
+	char before[24]; /* as it was when the transaction began */
+};
+
 /* Where a verification stands: readings, then windows. */
 struct gw_verify_at {
 	uint64_t id; /* of the next row */
@@ -102,6 +112,7 @@ struct gw_salvage {
 	int fd;          /* -1: none */
 	struct gw_image *image; /* NULL: nothing to do */
 	bool due_known, sinks_known; /* could be read */
+	bool mixed;      /* the WAL beside it was not its own */
 	uint64_t at;     /* the next page */
 	uint64_t below;  /* ids of its rows */
 	uint64_t rows;   /* moved */
@@ -122,6 +133,7 @@ struct gw_db {
 	bool renewing;     /* put aside, and the new one not ready yet */
 	sqlite3 *former;   /* of a file that was removed, until its books are taken over */
 	struct gw_salvage salvage;
+	struct gw_wal wal;
 	unsigned old_removed; /* that had been put aside earlier */
 	char buffer[37], boot[64]; /* identifiers; boot_number is what readings carry */
 	uint32_t boot_number;
@@ -164,6 +176,17 @@ int gw_db_err(struct gw_db *d, int rc, const char *what, struct gw_err *err);
 bool gw_db_rc_is(int rc, int primary);
 void *gw_must(void *memory); /* aborts on NULL */
 int64_t gw_store_wall_ms(void);
+
+/* store_wal.c */
+/* Every change is between these two, so that the first one of a WAL bears a mark. */
+int gw_db_begin(struct gw_db *d);
+int gw_db_end(struct gw_db *d);
+int gw_db_end_or_undo(struct gw_db *d, int rc); /* rc: of what was done since gw_db_begin(); or of that */
+void gw_wal_watch(struct gw_db *d, uint64_t limit);
+enum gw_wal_of { GW_WAL_OURS, GW_WAL_OF_ANOTHER_TIME, GW_WAL_OF_ANOTHER };
+/* Of the WAL at <path><suffix>, which no connection may have open.  OURS too when there is none, it is
+ * empty, or nothing can be compared. */
+enum gw_wal_of gw_wal_of(const char *path, const char *suffix);
 
 /* store_open.c */
 int gw_db_open(struct gw_db **out, const struct gw_store_options *opts, struct gw_store_info *info,
@@ -235,6 +258,7 @@ bool gw_disk_has_no_inodes(const char *path); /* no file can be made any more */
 char *gw_path_with(char *buf, size_t size, const char *path, const char *suffix);
 
 /* store_aside.c */
+#define GW_FOREIGN_WAL "-foreign" /* in place of -wal: SQLite must not take it for the WAL of what lies aside */
 /*
  * aside "": there was nothing.  resumable: after a kill it goes on at the next start until
  * gw_aside_finish(), which says that the new database is whole.  Both again after an error.

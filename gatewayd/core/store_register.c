@@ -244,7 +244,7 @@ int gw_db_register(struct gw_db *d, struct gw_registration *devices, size_t ndev
 		plan_numbers(d, &devices[i]);
 	if (reserve_all(d, devices, ndevices, err) < 0)
 		return -1;
-	rc = gw_db_run(d, GW_SQL_BEGIN, "");
+	rc = gw_db_begin(d);
 	if (rc == SQLITE_OK)
 		rc = add_devices(d, devices, ndevices);
 	if (rc == SQLITE_OK)
@@ -254,7 +254,7 @@ int gw_db_register(struct gw_db *d, struct gw_registration *devices, size_t ndev
 	if (rc == SQLITE_OK)
 		rc = assume_due_of_fresh(d, sinks, nsinks);
 	if (rc == SQLITE_OK)
-		rc = gw_db_run(d, GW_SQL_COMMIT, "");
+		rc = gw_db_end(d);
 	if (rc != SQLITE_OK) {
 		gw_db_err(d, rc, "register devices and sinks", err);
 		if (!sqlite3_get_autocommit(d->sql))

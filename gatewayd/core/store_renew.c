@@ -61,6 +61,21 @@ int gw_renew_begin(struct gw_db *d, char aside[512], struct gw_err *err)
 	return 0;
 }
 
+/* The database is what an orderly stop has left: so it says what was due then. */
+static int was_stopped_in_order(struct gw_db *d, bool *so)
+{
+	sqlite3_stmt *stmt = gw_db_bind(d, GW_SQL_DEVICES, "");
+	uint64_t bound;
+	int rc;
+
+	*so = true;
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+		*so &= gw_seqfile_get(d->seq, (const char *)sqlite3_column_text(stmt, 1), &bound) &&
+		       bound == (uint64_t)sqlite3_column_int64(stmt, 3);
+	sqlite3_reset(stmt);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 int gw_renew_books(struct gw_db *d)
 {
 	sqlite3 *from = d->former;
@@ -69,6 +84,8 @@ int gw_renew_books(struct gw_db *d)
 	if (!from && has_content(d->salvage.fd))
 		from = open_aside(d->salvage.aside);
 	rc = gw_books_take(d, from, d->running);
+	if (rc == SQLITE_OK && d->salvage.mixed && d->salvage.due_known && !d->running)
+		rc = was_stopped_in_order(d, &d->salvage.due_known);
 	sqlite3_close(from);
 	d->former = NULL;
 	return rc;
@@ -88,7 +105,7 @@ static void choose_ids(struct gw_db *d)
 /* Once the small tables are in memory. */
 int gw_renew_end(struct gw_db *d)
 {
-	int rc = gw_db_run(d, GW_SQL_BEGIN, "");
+	int rc = gw_db_begin(d);
 
 	choose_ids(d);
 	d->sinks_forgotten = !d->salvage.sinks_known && d->nsinks == 0;
@@ -102,7 +119,7 @@ int gw_renew_end(struct gw_db *d)
 			rc = gw_books_assume_due(d, d->sink[i].number);
 	}
 	if (rc == SQLITE_OK)
-		rc = gw_db_run(d, GW_SQL_COMMIT, "");
+		rc = gw_db_end(d);
 	if (rc == SQLITE_OK)
 		rc = gw_aside_finish(d);
 	if (rc == SQLITE_OK && *d->salvage.aside)
@@ -127,6 +144,7 @@ static int take_removed(struct gw_db *d, char aside[512], struct gw_err *err)
 		sqlite3_db_config(d->sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		d->former = d->sql;
 		d->sql = NULL;
+		d->wal = (struct gw_wal){ 0 };
 	}
 	if (gw_put_aside(d, false, aside, err) < 0) {
 		close(fd);
@@ -155,6 +173,8 @@ int gw_db_renew(struct gw_db *d, enum gw_store_why why, struct gw_err *err)
 	if (!d->renewing && (why == GW_STORE_REMOVED ? take_removed(d, e.aside, err) :
 						       gw_renew_begin(d, e.aside, err)) < 0)
 		return -1;
+	if (d->salvage.mixed)
+		e.why = GW_STORE_MIXED;
 	rc = new_file(d, err);
 	if (rc != SQLITE_OK)
 		return gw_db_err(d, rc, "begin it anew", err);

@@ -50,7 +50,12 @@ int gw_salvage_from(struct gw_db *d, const char *aside, int fd, bool wal, struct
 	end(d);
 	snprintf(d->salvage.aside, sizeof(d->salvage.aside), "%s", aside);
 	d->salvage.fd = fd;
-	gw_path_with(name, sizeof(name), aside, "-wal");
+	gw_path_with(name, sizeof(name), aside, GW_FOREIGN_WAL);
+	d->salvage.mixed = wal && access(name, F_OK) == 0;
+	if (!d->salvage.mixed)
+		gw_path_with(name, sizeof(name), aside, "-wal");
+	else if (gw_wal_of(aside, GW_FOREIGN_WAL) == GW_WAL_OF_ANOTHER)
+		wal = false;
 	if (gw_image_open(&d->salvage.image, fd, wal ? name : NULL, err) == 0)
 		return 0;
 	end(d);
@@ -152,14 +157,14 @@ static int move(struct slice *s)
 	struct gw_salvage *v = &d->salvage;
 	uint64_t upto = v->at + PAGES_A_SLICE;
 
-	s->rc = gw_db_run(d, GW_SQL_BEGIN, "");
+	s->rc = gw_db_begin(d);
 	if (s->rc == SQLITE_OK)
 		look_for_room(s);
 	for (; s->rc == SQLITE_OK && v->at < upto && v->at < gw_image_pages(v->image); v->at++)
 		gw_image_scan(v->image, v->at, on_row, s);
 	if (s->rc == SQLITE_OK)
 		s->rc = gw_counts_put(d);
-	return s->rc == SQLITE_OK ? gw_db_run(d, GW_SQL_COMMIT, "") : s->rc;
+	return s->rc == SQLITE_OK ? gw_db_end(d) : s->rc;
 }
 
 /* ---- the end ---- */
@@ -174,13 +179,23 @@ static void remove_if_crowded(struct gw_db *d)
 		gw_aside_remove(d->salvage.aside);
 }
 
+/* When that fails the next start looks once more, and finds nothing that is not there. */
+static void forget_aside(struct gw_db *d)
+{
+	int rc = gw_db_begin(d);
+
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_META_PUT, "tt", "salvage", "");
+	gw_db_end_or_undo(d, rc);
+}
+
 static void finish(struct gw_db *d, bool full)
 {
 	struct gw_store_event e = { .kind = GW_STORE_SALVAGED, .rows = d->salvage.rows, .full = full,
 				    .exact = d->salvage.due_known };
 
 	snprintf(e.aside, sizeof(e.aside), "%s", d->salvage.aside);
-	gw_db_run(d, GW_SQL_META_PUT, "tt", "salvage", "");
+	forget_aside(d);
 	remove_if_crowded(d);
 	end(d);
 	d->purge.again = true; /* rows with old ids lie behind its cursor */

@@ -19,7 +19,7 @@ enum { SUPERSEDED = 1, MET = 2, MISSED = 4 }; /* of a layout, in a walk; MISSED 
 
 static int delete_rows(struct gw_db *d, const struct gw_rows *rows)
 {
-	int rc = gw_db_run(d, GW_SQL_BEGIN, "");
+	int rc = gw_db_begin(d);
 
 	for (size_t i = 0; i < rows->damaged && rc == SQLITE_OK; i++) {
 		struct gw_device_row *row = gw_db_device(d, rows->damaged_rows[i].device);
@@ -31,7 +31,7 @@ static int delete_rows(struct gw_db *d, const struct gw_rows *rows)
 	}
 	if (rc == SQLITE_OK)
 		rc = gw_counts_put(d);
-	return rc == SQLITE_OK ? gw_db_run(d, GW_SQL_COMMIT, "") : rc;
+	return rc == SQLITE_OK ? gw_db_end(d) : rc;
 }
 
 static int take_out(struct gw_db *d, const struct gw_rows *rows)
@@ -173,7 +173,7 @@ static bool was_quiet(struct gw_db *d)
 static int prune_layouts(struct gw_db *d)
 {
 	bool quiet = was_quiet(d);
-	int rc = SQLITE_OK;
+	int rc = gw_db_begin(d);
 
 	for (size_t i = 0; i < d->walk.nlayouts && rc == SQLITE_OK; i++) {
 		bool missed = (d->walk.layout[i] & (SUPERSEDED | MET)) == SUPERSEDED;
@@ -184,7 +184,7 @@ static int prune_layouts(struct gw_db *d)
 	}
 	d->walk.commits = d->commits;
 	d->walk.failed_commits = d->failed_commits;
-	return rc;
+	return gw_db_end_or_undo(d, rc);
 }
 
 /* ---- for itself ---- */

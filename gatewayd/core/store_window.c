@@ -251,7 +251,10 @@ static int fix(struct gw_db *d, uint16_t sink, const struct windows *b)
 
 	if (!row || last <= row->fixed)
 		return SQLITE_OK;
-	rc = gw_db_run(d, GW_SQL_FIXED_PUT, "ii", (int64_t)sink, (int64_t)last);
+	rc = gw_db_begin(d);
+	if (rc == SQLITE_OK)
+		rc = gw_db_run(d, GW_SQL_FIXED_PUT, "ii", (int64_t)sink, (int64_t)last);
+	rc = gw_db_end_or_undo(d, rc);
 	if (rc == SQLITE_OK)
 		row->fixed = last;
 	return rc;
@@ -419,12 +422,12 @@ int gw_db_join_windows(struct gw_db *d, size_t max_bytes, uint64_t *joined, stru
 {
 	struct join j = { .fold = gw_fold_new(GW_TEN_MINUTES_MS) };
 	uint64_t stood = d->joined;
-	int rc = gw_db_run(d, GW_SQL_BEGIN, "");
+	int rc = gw_db_begin(d);
 
 	if (rc == SQLITE_OK)
 		rc = join_some(d, &j, max_bytes);
 	if (rc == SQLITE_OK)
-		rc = gw_db_run(d, GW_SQL_COMMIT, "");
+		rc = gw_db_end(d);
 	gw_fold_free(j.fold);
 	*joined = j.fewer;
 	if (rc == SQLITE_OK)

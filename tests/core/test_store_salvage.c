@@ -2,6 +2,7 @@
  * test_store_salvage.c - a small buffer with a backlog for two sinks is damaged in every way and at
  * every page: the gateway always starts, saves what can be read, declares the rest lost, goes on.
  */
+#include "core/store_private.h"
 #include "little_gateway.h"
 
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 
 enum { PAGE = 4096, READINGS = 90 };
 
-static char folder[64], origin[96], path[96], ring[96]; /* in memory: there are many syncs */
+static char folder[64], origin[96], earlier[96], stranger[96], path[96], ring[96]; /* in memory: there are many syncs */
 static struct centre centre[LITTLE_SINKS][LITTLE_DEVICES];
 static struct gw_err err;
 
@@ -45,25 +46,35 @@ static void produce(struct little *l, unsigned n)
 		little_go(l);
 }
 
+/* What a kill would leave, of a gateway that had made so many readings and makes as many as fill a WAL. */
+static void make_copy(const char *to, unsigned before)
+{
+	struct little *l = start();
+
+	produce(l, before);
+	little_stop(l);
+	l = start();
+	produce(l, READINGS - 60);
+	copy_files(path, to);
+	little_stop(l);
+}
+
 /* Readings that nobody has taken, two thirds in the database and one in the WAL of a process that
  * was killed. */
 static int make_origin(void **state)
 {
-	struct little *l;
-
 	(void)state;
 	snprintf(folder, sizeof(folder), "/dev/shm/test_salvage.XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	snprintf(origin, sizeof(origin), "%s/origin", folder);
 	snprintf(path, sizeof(path), "%s/b.db", folder);
 	snprintf(ring, sizeof(ring), "%s/ring", folder);
-	l = start();
-	produce(l, 60);
-	little_stop(l);
-	l = start();
-	produce(l, READINGS - 60);
-	copy_files(path, origin);
-	little_stop(l);
+	snprintf(earlier, sizeof(earlier), "%s/earlier", folder);
+	snprintf(stranger, sizeof(stranger), "%s/stranger", folder);
+	make_copy(stranger, 60);
+	run("rm \"$FROM$s\"; rm -f \"$FROM-wal\"", path, "");
+	make_copy(earlier, 0);
+	make_copy(origin, 30);
 	return 0;
 }
 
@@ -110,6 +121,8 @@ static uint64_t received(void)
 	return least;
 }
 
+static bool mixed; /* it was recognised that the last one's WAL was not its own */
+
 /* Readings saved after `harm`, and that the gateway goes on. */
 static uint64_t saved_after(void (*harm)(size_t at), size_t at, const char *what)
 {
@@ -121,6 +134,7 @@ static uint64_t saved_after(void (*harm)(size_t at), size_t at, const char *what
 	harm(at);
 	unlink(ring);
 	l = start();
+	mixed = l->d.info.mixed;
 	if (!little_settle(l, 20 * 1000000))
 		fail_msg("%s %zu: it does not come to an end", what, at);
 	assert_books(l, what, at);
@@ -301,11 +315,151 @@ static void every_file_may_be_damaged(void **state)
 		}
 }
 
+/* ---- files that do not belong together ---- */
+
+static void copy_one(const char *from, const char *suffix)
+{
+	char a[128], b[128];
+
+	snprintf(a, sizeof(a), "%s%s", from, suffix);
+	snprintf(b, sizeof(b), "%s%s", path, suffix);
+	setenv("A", a, 1);
+	setenv("B", b, 1);
+	assert_int_equal(system("cp \"$A\" \"$B\""), 0);
+}
+
+static void take_wal_of_stranger(size_t at)
+{
+	(void)at;
+	copy_one(stranger, "-wal");
+}
+
+static void take_wal_of_earlier(size_t at)
+{
+	(void)at;
+	copy_one(earlier, "-wal");
+}
+
+static void take_database_of_earlier(size_t at)
+{
+	(void)at;
+	copy_one(earlier, "");
+}
+
+/* The database as it was when it had nothing yet; all else is of now. */
+static void take_database_of_stranger(size_t at)
+{
+	(void)at;
+	copy_one(stranger, "");
+}
+
+static unsigned files_named(const char *pattern)
+{
+	char command[200];
+	unsigned n = 0;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "ls %s | grep -c '%s'", folder, pattern);
+	f = popen(command, "r");
+	assert_true(f && fscanf(f, "%u", &n) == 1);
+	pclose(f);
+	return n;
+}
+
+static void a_wal_that_is_not_the_databases_own_is_recognised_and_put_aside(void **state)
+{
+	static const struct {
+		const char *what;
+		void (*harm)(size_t at);
+		uint64_t least;
+		bool mixed;
+	} table[] = {
+		{ "its own", none, READINGS, false },
+		{ "none", remove_wal, READINGS - IN_WAL, false },
+		{ "torn at its first frame", cut_wal, READINGS - IN_WAL, false },
+		{ "another buffer's", take_wal_of_stranger, READINGS - IN_WAL, true },
+		{ "of an earlier time", take_wal_of_earlier, READINGS - IN_WAL, true },
+		{ "of a later time", take_database_of_earlier, IN_WAL, true },
+		{ "another buffer's database", take_database_of_stranger, 0, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		uint64_t saved;
+
+		run("rm -f \"$FROM\".damaged*", path, "");
+		saved = saved_after(table[i].harm, 0, table[i].what);
+		assert_int_equal(mixed, table[i].mixed);
+		assert_int_equal(files_named("damaged-[0-9TZ]*$"), table[i].mixed);
+		assert_int_equal(files_named("damaged-[0-9TZ]*-foreign$"), table[i].mixed);
+		if (saved < table[i].least)
+			fail_msg("%s: %llu readings were saved", table[i].what, (unsigned long long)saved);
+	}
+}
+
+/* The salts in its header; 0: there is none. */
+static uint64_t salts(void)
+{
+	uint64_t salt = 0;
+	char name[128];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s-wal", origin);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && pread(fd, &salt, sizeof(salt), 16) != sizeof(salt))
+		salt = 0;
+	if (fd >= 0)
+		close(fd);
+	return salt;
+}
+
+static sqlite3 *begin_to_read(void)
+{
+	sqlite3 *reader;
+
+	assert_int_equal(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT * FROM device", NULL, NULL, NULL), SQLITE_OK);
+	return reader;
+}
+
+/* Copied after each commit, so at each state of the WAL; also while somebody reads, who keeps it from
+ * being moved whole. */
+static void a_wal_is_known_as_its_own_at_any_time(void **state)
+{
+	enum { COMMITS = 160, READ_FROM = 60, READ_TO = 110 };
+	struct little_options o = { .path = path, .ring = ring, .boot = "boot", .max_size = 1 << 20 };
+	sqlite3 *reader = NULL;
+	unsigned begins = 0;
+	uint64_t salt = 0;
+	struct little *l;
+
+	(void)state;
+	forget_centre();
+	run("rm -f \"$FROM$s\"; rm -f \"$FROM-wal\" \"$FROM.seq\"", path, "");
+	l = little_start(&o, centre, &err);
+	for (unsigned i = 0; i < COMMITS; i++) {
+		produce(l, 1);
+		if (i == READ_FROM)
+			reader = begin_to_read();
+		if (i == READ_TO)
+			sqlite3_close(reader);
+		copy_files(path, origin);
+		begins += salts() != salt;
+		salt = salts();
+		if (gw_wal_of(origin, "-wal") != GW_WAL_OURS)
+			fail_msg("commit %u: its own WAL is taken for another's", i);
+	}
+	assert_true(begins > 5);
+	little_stop(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_wal_that_is_not_the_databases_own_is_recognised_and_put_aside),
 		cmocka_unit_test(every_file_may_be_damaged),
 		cmocka_unit_test(every_page_may_be_damaged),
+		cmocka_unit_test(a_wal_is_known_as_its_own_at_any_time), /* the last: it wants no origin */
 	};
 	return cmocka_run_group_tests(tests, make_origin, remove_all);
 }
