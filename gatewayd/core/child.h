@@ -74,6 +74,7 @@ struct gw_child_status {
 	enum gw_life life;
 	pid_t pid;             /* 0: none */
 	unsigned restarts;     /* since the daemon started */
+	uint64_t heard;        /* messages */
 	char reason[200];      /* why it is not running, or why it was started again; may be empty */
 	int64_t since_us;      /* of the state */
 };

@@ -240,6 +240,7 @@ static int handle(struct gw_child *c, const void *packet, size_t size, struct gw
 
 	if (gw_message_decode(packet, size, FROM_PLUGIN, &m, err) != 0)
 		return -1;
+	c->status.heard++;
 	if (m.type == GW_MSG_PONG) {
 		c->pong = m.pong.number;
 		return 0;

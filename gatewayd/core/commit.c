@@ -33,7 +33,8 @@ void *gw_grow(void *items, size_t *have, size_t want, size_t size)
 void gw_commit_in(struct gw_daemon *d, int64_t us)
 {
 	d->commit_armed = true;
-	gw_timer_at(d->commit_timer, gw_now_us() + us);
+	d->commit_due_us = gw_now_us() + us;
+	gw_timer_at(d->commit_timer, d->commit_due_us);
 }
 
 void gw_commit_later(struct gw_daemon *d)
@@ -379,6 +380,7 @@ static void committed(void *arg, const struct gw_commit_result *r)
 	struct gw_daemon *d = arg;
 
 	d->commit_running = false;
+	d->commits_ended++;
 	if (r->err)
 		failed(d, r->err);
 	else

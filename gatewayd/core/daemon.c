@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
-#include <systemd/sd-event.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -64,6 +63,7 @@ static void on_second(void *arg)
 	gw_write_second(d);
 	if (d->phase != GW_PHASE_RUNNING)
 		return;
+	gw_watchdog_second(d);
 	if (d->seconds % PROGRESS_EVERY_S == 0) {
 		gw_outlook_note(d);
 		notify_status(d);
@@ -328,7 +328,7 @@ static int begin(struct gw_daemon *d, struct gw_err *err)
 	d->turn = gw_after_turn(d->loop, on_turn, d, err);
 	if (!d->commit_timer || !d->second || !d->turn)
 		return -1;
-	sd_event_set_watchdog(gw_loop_sd(d->loop), true);
+	gw_watchdog_begin(d);
 	d->started_us = d->epoch_us = d->now_us = gw_now_us();
 	read_boot(d->boot, sizeof(d->boot));
 	gw_timer_at(d->second, d->started_us + 1000000);

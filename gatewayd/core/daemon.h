@@ -12,6 +12,7 @@
  *	state.c    the memory of plugins, between their links, memory.c and the commit
  *	timekeeper.c  may the clock be believed; times of readings, in and out
  *	write.c    writing a point, for whoever asks
+ *	watchdog.c what must go on; the watchdog is fed while it does
  *	again.c    stored readings once more, for whoever asks
  *	control.c  the control socket; views.c the documents it and `health` show
  *
@@ -22,6 +23,7 @@
 
 #include "core/deliver.h"
 #include "core/device.h"
+#include "core/duty.h"
 #include "core/memory.h"
 #include "core/outlook.h"
 #include "core/plan.h"
@@ -46,6 +48,7 @@ struct gw_source {
 	size_t ndevices;
 	struct gw_candidate redeclared; /* of a process that was started again */
 	struct gw_arena *redeclared_arena;
+	struct gw_duty talk;
 	bool stays, leaving; /* leaving: taken out or replaced by a reload, stopping */
 };
 
@@ -74,6 +77,8 @@ struct gw_sink {
 	int64_t since_us;
 	int64_t oldest_ts_ms; /* of its backlog, looked up now and then; 0: unknown or none */
 	bool looking;
+	bool undecided; /* the backlog that was to go last waits until its time is kept on disk */
+	struct gw_duty talk, delivery;
 };
 
 struct gw_known_layout {
@@ -91,6 +96,12 @@ struct gw_pending { /* a reading in the ring that is not committed */
 struct gw_boot { /* of this machine */
 	uint32_t number;
 	char id[40];
+};
+
+struct gw_watchdog { /* watchdog.c */
+	struct gw_duty store, commits;
+	int64_t patience_us;
+	bool wanted, fed, stuck;
 };
 
 struct gw_control;
@@ -153,6 +164,8 @@ struct gw_daemon {
 	struct gw_pending *pending;
 	size_t npending, pending_capacity, committing;
 	bool commit_running, commit_armed, commit_again;
+	int64_t commit_due_us; /* while armed */
+	uint64_t commits_ended;
 	struct gw_loss_row *changed_losses;
 	size_t nchanged_losses, changed_losses_capacity;
 	struct gw_memory *memory; /* of plugins */
@@ -176,6 +189,7 @@ struct gw_daemon {
 
 	struct gw_watch *second, *turn;
 	int64_t seconds;
+	struct gw_watchdog watchdog;
 	struct gw_control *control;
 	_Alignas(8) unsigned char scratch[GW_MESSAGE_MAX];
 	_Alignas(8) unsigned char stamped[GW_MESSAGE_MAX]; /* readings with their true time, on their way out */
@@ -250,6 +264,10 @@ void gw_reload_turn(struct gw_daemon *d); /* at the end of each: what could not 
 void gw_daemon_keep_settings(struct gw_daemon *d, const struct gw_settings *s); /* without a problem */
 void gw_daemon_stop(struct gw_daemon *d, int exit_code);
 void gw_daemon_gone(struct gw_daemon *d); /* something stopped: is all of it? */
+
+/* watchdog.c */
+void gw_watchdog_begin(struct gw_daemon *d);  /* from now on the loop feeds it */
+void gw_watchdog_second(struct gw_daemon *d); /* once a second while running: is anything stuck? */
 
 /* control.c */
 int gw_control_open(struct gw_daemon *d, struct gw_err *err);

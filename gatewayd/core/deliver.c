@@ -326,6 +326,7 @@ void gw_deliver_ack(struct gw_deliver *d, const struct gw_ack *ack)
 {
 	if (!d->connected)
 		return; /* late word of a session that is over */
+	d->moves++;
 	d->in_use -= ack->credit < d->in_use ? ack->credit : d->in_use;
 	if (ack->what == GW_ACK_LOSS)
 		gw_loss_ack(d, ack);
@@ -365,5 +366,8 @@ struct gw_deliver_stats gw_deliver_stats(const struct gw_deliver *d)
 		.parked = d->parked,
 		.losses = gw_loss_open(d),
 		.thinned = d->windows.thinned,
+		.can_send = gw_deliver_can_send(d),
+		.full = !gw_deliver_has_share(d),
+		.moves = d->moves,
 	};
 }

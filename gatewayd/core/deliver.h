@@ -166,6 +166,9 @@ struct gw_deliver_stats {
 	unsigned window, in_use, parked;
 	uint64_t losses;    /* records not acknowledged */
 	uint64_t thinned;   /* readings in windows that are not acknowledged */
+	bool can_send;      /* connected, and some of the backlog lies in the store, or came from it */
+	bool full;          /* no credit for backlog */
+	uint64_t moves;     /* readings sent, acknowledgements, answers of the store: counted */
 };
 struct gw_deliver_stats gw_deliver_stats(const struct gw_deliver *d);
 

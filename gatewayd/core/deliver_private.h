@@ -67,6 +67,7 @@ struct gw_deliver {
 
 	bool connected;
 	unsigned window, in_use;
+	uint64_t moves;
 	size_t first_at; /* no device below it is `first` */
 
 	struct waiting *fifo; /* circular */
@@ -109,6 +110,7 @@ void gw_deliver_again_ends(struct gw_deliver *d);
 void gw_deliver_rewind(struct gw_deliver *d); /* the backlog is walked again from low_id */
 
 
+bool gw_deliver_can_send(const struct gw_deliver *d);
 /* What is not live may use three quarters of the window, so that live always finds room. */
 bool gw_deliver_has_share(const struct gw_deliver *d);
 

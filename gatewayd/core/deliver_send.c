@@ -55,6 +55,7 @@ static bool is_live(const struct outgoing *o, const struct gw_reading *r, int64_
 
 static void sent(struct gw_deliver *d, struct outgoing *o, uint64_t seq)
 {
+	d->moves++;
 	d->flight_total += gw_ranges_add(&o->flight, seq, seq);
 	if (seq > o->last_sent)
 		o->last_sent = seq;
@@ -155,6 +156,11 @@ static bool has_backlog(const struct gw_deliver *d)
 	return d->due_total - d->parked_due > d->flight_total + d->fifo_n;
 }
 
+bool gw_deliver_can_send(const struct gw_deliver *d)
+{
+	return d->connected && has_backlog(d) && (d->rows || d->low_id < d->end_id);
+}
+
 void gw_deliver_committed(struct gw_deliver *d, uint64_t next_id)
 {
 	gw_loss_committed(d);
@@ -209,6 +215,7 @@ static void chain_rows(struct gw_deliver *d)
 
 void gw_deliver_rows(struct gw_deliver *d, struct gw_rows *rows)
 {
+	d->moves++;
 	d->fetching = false;
 	if (!rows || d->stale || !d->connected) {
 		d->stale = false;

@@ -34,7 +34,8 @@ static int send_replay(void *arg, const struct gw_reading *const *r, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (!knows(s, r[i]->layout))
 			gw_sink_tell_layout(s, r[i]->layout);
-	if (!gw_timekeeper_send(s, r, n, out))
+	s->undecided = !gw_timekeeper_send(s, r, n, out);
+	if (s->undecided)
 		return 0;
 	return gw_child_sendv(s->child, GW_MSG_REPLAY, out, n);
 }
@@ -64,6 +65,7 @@ static int send_window(void *arg, const struct gw_window_row *row)
 	const struct gw_window *w = gw_timekeeper_send_window(s, row->window);
 	struct gw_message m = { .type = GW_MSG_WINDOW };
 
+	s->undecided = !w;
 	if (!w)
 		return 0;
 	if (!knows(s, w->layout))

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,14 +19,18 @@
 
 struct list {
 	struct gw_request *first, **last;
+	size_t n;
 };
 
 struct gw_store {
 	struct gw_db *db; /* the thread's, while it runs */
 	struct gw_worker *worker;
+	pid_t tid; /* of the thread; 0: it has not begun */
 	int64_t idle_at_ms; /* the thread's: what can wait is done then */
-	pthread_mutex_t mutex; /* guards the next three */
+	pthread_mutex_t mutex; /* guards the next five */
 	struct list todo, done;
+	struct gw_request *present; /* being carried out; NULL: none */
+	uint64_t moves;             /* for gw_store_pulse() */
 	bool stopping;
 	int wake; /* eventfd */
 	struct gw_watch *watch;
@@ -38,6 +43,7 @@ static void put(struct list *l, struct gw_request *q)
 	q->next = NULL;
 	*l->last = q;
 	l->last = &q->next;
+	l->n++;
 }
 
 static struct gw_request *get(struct list *l)
@@ -45,6 +51,7 @@ static struct gw_request *get(struct list *l)
 	struct gw_request *q = l->first;
 
 	if (q) {
+		l->n--;
 		l->first = q->next;
 		if (!l->first)
 			l->last = &l->first;
@@ -59,7 +66,7 @@ static struct gw_request *next_request(struct gw_store *st, bool *stopping)
 	struct gw_request *q;
 
 	pthread_mutex_lock(&st->mutex);
-	q = get(&st->todo);
+	q = st->present = get(&st->todo);
 	*stopping = st->stopping;
 	pthread_mutex_unlock(&st->mutex);
 	return q;
@@ -79,6 +86,9 @@ static void hand_back(struct gw_store *st, struct gw_request *q, bool unfinished
 
 	pthread_mutex_lock(&st->mutex);
 	unfinished = unfinished && !st->stopping;
+	if (q == st->present) /* else it is an event */
+		st->present = NULL;
+	st->moves += unfinished;
 	put(unfinished ? &st->todo : &st->done, q);
 	pthread_mutex_unlock(&st->mutex);
 	if (!unfinished && write(st->wake, &one, sizeof(one)) < 0)
@@ -114,6 +124,7 @@ static int64_t work(void *arg)
 	bool stopping;
 	struct gw_request *q = next_request(st, &stopping);
 
+	__atomic_store_n(&st->tid, gettid(), __ATOMIC_RELAXED);
 	if (!q)
 		return stopping ? -1 : until_idle(st);
 	carry_out(st, q);
@@ -161,6 +172,39 @@ static void tell(void *arg, const struct gw_store_event *e)
 
 /* ---- the loop's side ---- */
 
+/* A state of D (proc(5)): it waits for a device in the kernel, and not even a kill ends that. */
+static bool is_held_by_the_kernel(pid_t tid)
+{
+	char path[48], stat[512] = "";
+	const char *name_end;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(stat, sizeof(stat), f))
+		stat[0] = '\0';
+	fclose(f);
+	name_end = strrchr(stat, ')');
+	return name_end && strncmp(name_end, ") D", 3) == 0;
+}
+
+struct gw_store_pulse gw_store_pulse(struct gw_store *st)
+{
+	struct gw_store_pulse p;
+	pid_t tid = __atomic_load_n(&st->tid, __ATOMIC_RELAXED);
+
+	pthread_mutex_lock(&st->mutex);
+	p.waiting = st->todo.n + st->done.n + (st->present != NULL);
+	p.done = st->moves;
+	p.reason = st->present ? st->present->takes_long : NULL;
+	pthread_mutex_unlock(&st->mutex);
+	if (p.waiting && !p.reason && tid && is_held_by_the_kernel(tid))
+		p.reason = "the disk does not answer, and no restart would end that";
+	return p;
+}
+
 void gw_store_push(struct gw_store *st, struct gw_request *q)
 {
 	pthread_mutex_lock(&st->mutex);
@@ -175,6 +219,7 @@ static struct gw_request *next_done(struct gw_store *st)
 
 	pthread_mutex_lock(&st->mutex);
 	q = get(&st->done);
+	st->moves += q != NULL;
 	pthread_mutex_unlock(&st->mutex);
 	return q;
 }

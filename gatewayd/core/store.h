@@ -324,6 +324,14 @@ void gw_store_join_windows(struct gw_store *st, size_t max_bytes, gw_joined_fn *
 /* --- memory of sinks and plugins --- */
 void gw_store_session(struct gw_store *st, uint16_t sink, uint64_t session); /* kept with the next commit */
 
+/* --- is it alive? --- */
+struct gw_store_pulse {
+	size_t waiting;     /* requests and events that were not called back for */
+	uint64_t done;      /* changes when one was, or when a slice of a long one is done */
+	const char *reason; /* why the present one may take long, in words; NULL: none known */
+};
+struct gw_store_pulse gw_store_pulse(struct gw_store *st); /* reads a file of /proc while something waits */
+
 /* Whole check of every row and window (gatewayctl buffer --verify): result as counts. */
 struct gw_verify {
 	uint64_t readings, damaged;

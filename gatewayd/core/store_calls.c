@@ -373,6 +373,8 @@ void gw_store_verify(struct gw_store *st, gw_verify_fn *fn, void *arg)
 {
 	struct verify_request *r = gw_must(calloc(1, sizeof(*r)));
 
-	*r = (struct verify_request){ .q = { .run = run_verify, .finish = finish_verify }, .fn = fn, .arg = arg };
+	*r = (struct verify_request){ .q = { .run = run_verify, .finish = finish_verify,
+						    .takes_long = "it checks all of the buffer, as it was asked to" },
+					      .fn = fn, .arg = arg };
 	gw_store_push(st, &r->q);
 }

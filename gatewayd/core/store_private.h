@@ -333,6 +333,7 @@ struct gw_request {
 	 * to be called again behind the others. */
 	bool (*run)(struct gw_db *d, struct gw_request *q, const struct gw_err *err);
 	void (*finish)(struct gw_request *q); /* on the loop: tells, then frees q */
+	const char *takes_long; /* why, in words; NULL: it does not */
 };
 void gw_store_push(struct gw_store *st, struct gw_request *q);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/deliver.h"
+#include "core/duty.h"
 #include "some_reading.h"
 
 #define S 1000000LL
@@ -535,6 +536,59 @@ static void a_disconnect_returns_everything_and_a_second_attempt_is_never_live(v
 	expect("replay 1/1-1 (1)\n");
 }
 
+/* What the watchdog looks at. */
+static void a_backlog_that_could_go_and_does_not_is_told_from_one_that_cannot(void **state)
+{
+	uint64_t moves;
+
+	(void)state;
+	make(1, 1);
+	make(1, 2);
+	commit();
+	assert_false(gw_deliver_stats(w->d).can_send); /* not connected */
+	connect_with(4, NULL);
+	w->full = true;
+	pump();
+	moves = gw_deliver_stats(w->d).moves;
+	for (int second = 0; second < 60; second++) {
+		w->now_us += S;
+		pump();
+		assert_true(gw_deliver_stats(w->d).can_send);
+		assert_false(gw_deliver_stats(w->d).full);
+		assert_int_equal(gw_deliver_stats(w->d).moves, moves);
+	}
+	w->full = false;
+	pump();
+	expect("replay 1/1-2 (2)\n");
+	assert_false(gw_deliver_stats(w->d).can_send); /* all of it is on its way */
+	assert_true(gw_deliver_stats(w->d).moves > moves);
+	moves = gw_deliver_stats(w->d).moves;
+	ack(1, 1, 2);
+	assert_true(gw_deliver_stats(w->d).moves > moves);
+	make(1, 3);
+	assert_false(gw_deliver_stats(w->d).can_send); /* it waits in line for a moment */
+}
+
+static void a_backlog_that_the_store_does_not_have_is_asked_for_again_and_again(void **state)
+{
+	struct gw_duty duty = { 0 };
+
+	(void)state;
+	make(1, 1);
+	gw_deliver_due(w->d, 2, 1, 1); /* no row of it */
+	commit();
+	connect_with(4, NULL);
+	for (int second = 0; second < 60; second++) {
+		struct gw_deliver_stats s = gw_deliver_stats(w->d);
+
+		assert_true(s.can_send);
+		gw_duty_look(&duty, &(struct gw_duty_look){ .done = s.moves, .work = true }, w->now_us, 10 * S);
+		assert_int_equal(duty.state, GW_DUTY_FINE);
+		w->now_us += S;
+		pump();
+	}
+}
+
 static void replay_takes_at_most_three_quarters_of_the_window(void **state)
 {
 	(void)state;
@@ -965,6 +1019,7 @@ struct life {
 	uint8_t tried[DEVICES][PER_DEVICE];
 	uint64_t again, bound; /* duplicates, and what was in flight at disconnects */
 	size_t from; /* first packet that was not looked at */
+	struct gw_duty duty;
 	uint64_t random;
 };
 
@@ -1028,6 +1083,16 @@ static void look_at_new(struct life *l)
 	assert_int_equal(gw_deliver_stats(w->d).in_use, w->nsent);
 }
 
+/* Nothing in such a life lasts so long that the watchdog would take it for a fault. */
+static void look_as_the_watchdog_does(struct life *l)
+{
+	struct gw_deliver_stats s = gw_deliver_stats(w->d);
+
+	gw_duty_look(&l->duty, &(struct gw_duty_look){ .done = s.moves, .work = s.can_send,
+						       .reason = s.full ? "full" : NULL }, w->now_us, 30 * S);
+	assert_int_not_equal(l->duty.state, GW_DUTY_STUCK);
+}
+
 static void live_a_second(struct life *l, bool calm)
 {
 	bool connected = gw_deliver_stats(w->d).connected;
@@ -1051,6 +1116,7 @@ static void live_a_second(struct life *l, bool calm)
 		far_end_answers(l, calm);
 	pump();
 	look_at_new(l);
+	look_as_the_watchdog_does(l);
 	if (!calm && chance(l, 5000) == 0) {
 		uint16_t dev = (uint16_t)chance(l, DEVICES);
 
@@ -1121,6 +1187,8 @@ int main(void)
 		TEST(with_more_devices_than_credits_the_newest_of_all_still_go_first),
 		TEST(an_old_newest_reading_goes_as_replay),
 		TEST(a_disconnect_returns_everything_and_a_second_attempt_is_never_live),
+		TEST(a_backlog_that_could_go_and_does_not_is_told_from_one_that_cannot),
+		TEST(a_backlog_that_the_store_does_not_have_is_asked_for_again_and_again),
 		TEST(replay_takes_at_most_three_quarters_of_the_window),
 		TEST(the_replay_rate_is_a_cap),
 		TEST(a_rate_of_one_a_second_moves_although_the_loop_is_busy),

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@ struct ills {
 	int64_t sync_errno; /* and fails so; 0: it does not */
 	int64_t write_errno;
 	int64_t syncs; /* counted here, for the test */
+	int64_t held;  /* each sync is held in the kernel (state D) while this is not 0 */
 };
 
 static struct ills *ills(void)
@@ -56,6 +58,21 @@ static void wait_as_ordered(volatile const struct ills *i)
 		nanosleep(&step, NULL);
 }
 
+/* Who has called vfork() is not interruptible until its child has ended, as one that waits for a disk. */
+static void be_held(volatile const struct ills *i)
+{
+	static const struct timespec step = { 0, 10 * 1000 * 1000 };
+	pid_t parent = getpid(), child = vfork();
+
+	if (child == 0) {
+		while (i->held && getppid() == parent)
+			nanosleep(&step, NULL);
+		_exit(0);
+	}
+	if (child > 0)
+		waitpid(child, NULL, 0);
+}
+
 static int sync_it(const char *name, int fd)
 {
 	struct ills *i = ills();
@@ -66,6 +83,8 @@ static int sync_it(const char *name, int fd)
 		return real(fd);
 	__atomic_add_fetch(&i->syncs, 1, __ATOMIC_RELAXED);
 	wait_as_ordered(i);
+	if (i->held)
+		be_held(i);
 	return i->sync_errno ? fail_with(i->sync_errno) : real(fd);
 }
 

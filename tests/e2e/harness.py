@@ -395,6 +395,42 @@ class Ledger:
         return [n for n in range(low, max(known) + 1) if n not in known]
 
 
+class Ear:
+    """Hears what gatewayd tells systemd, which has set a watchdog of so many seconds."""
+
+    def __init__(self, world, watchdog_s):
+        self.heard = []  # (when, word)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(world.path("notify"))
+        world.before = [*(world.before or ["/usr/bin/env"]), "NOTIFY_SOCKET=" + world.path("notify"),
+                        "WATCHDOG_USEC=%d" % round(watchdog_s * 1e6)]
+        world.last.append(self.close)
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
+
+    def _listen(self):
+        while True:
+            words = self.socket.recv(4096).decode().splitlines()
+            if not words:
+                return
+            self.heard += [(time.monotonic(), word) for word in words]
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.socket.close()
+
+    def times(self, word, since=0.0):
+        return [when for when, what in list(self.heard) if what == word and when >= since]
+
+    def fed(self, since):
+        return self.times("WATCHDOG=1", since)
+
+    def wait(self, word, since=0.0, deadline=15):
+        """When it was said."""
+        return wait_until(lambda: self.times(word, since), deadline, word)[0]
+
+
 class World:
     """Everything a test needs, in a folder of its own; use it with `with`."""
 
@@ -434,8 +470,8 @@ class World:
             self.gate.shut()
             self.gate.thaw()
         bury_orphans()
-        for call in self.last:
-            call()
+        while self.last:
+            self.last.pop(0)()
         if os.environ.get("KEEP") != "1":
             shutil.rmtree(self.folder, ignore_errors=True)
 

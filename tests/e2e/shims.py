@@ -36,10 +36,11 @@ class Disk(Shim):
     library, variable = "disk_shim.so", "GW_TEST_DISK"
 
     def __init__(self, path):
-        super().__init__(path, 4)
+        super().__init__(path, 5)
 
-    def order(self, sync_ms=0, sync_errno=0, write_errno=0):
+    def order(self, sync_ms=0, sync_errno=0, write_errno=0, held=0):
         self.map[:24] = struct.pack("<qqq", sync_ms, sync_errno, write_errno)
+        self.map[32:] = struct.pack("<q", held)
 
     def fail(self):
         """Nothing can be written or synced."""
@@ -47,7 +48,7 @@ class Disk(Shim):
 
     def syncs(self):
         """How many there were."""
-        return struct.unpack("<q", self.map[24:])[0]
+        return struct.unpack("<q", self.map[24:32])[0]
 
 
 def command(*shims):

@@ -1,10 +1,9 @@
 """Disks that are full, slow or fail: sampling and delivery go on, and the books close."""
 
-import contextlib
 import errno
 import os
+import re
 import signal
-import socket
 import sys
 import time
 import unittest
@@ -12,11 +11,12 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import network  # noqa: E402
 import shims  # noqa: E402
-from harness import Child, LONG, World, bench_source, bench_wrong, program, wait_until  # noqa: E402
+from harness import Child, Ear, LONG, World, bench_source, bench_wrong, program, wait_until  # noqa: E402
 
 DEVICES = 4
 NAMES = ["bench-%d" % i for i in range(1, DEVICES + 1)]
 SLOW_S = 60 if LONG else 4
+FEED_S = 4 if LONG else 2  # twenty times that is patience: longer than SLOW_S
 OWN = []  # why there are no mounts of our own
 
 
@@ -38,12 +38,14 @@ class Case(unittest.TestCase):
         return {n: c["polls"] for n, c in w.plant.report().items()}
 
     def wait_readings(self, w, more=5, deadline=20):
-        """Live ones of each device, made from now on."""
+        """Live ones of each device, made from now on.  How long that took."""
         goal = {n: polls + more for n, polls in self.polls(w).items()}
 
         def came(n):
             return any(r["values"].get("poll", 0) >= goal[n] for r in w.ledger(n).readings.values())
+        begun = time.monotonic()
         wait_until(lambda: all(came(n) for n in NAMES), deadline, "readings", every=0.1)
+        return time.monotonic() - begun
 
     def check_books(self, w, lost=False):
         wait_until(lambda: w.ctl("sinks")[0]["backlog"] < 5 and not any(w.ledger(n).missing() for n in NAMES), 30,
@@ -62,30 +64,41 @@ class Case(unittest.TestCase):
 
 
 class Ill(Case):
+    def wait_said(self, w, line):
+        wait_until(lambda: re.search("(?m)^%s$" % line, w.daemon.text()), 15, line, every=0.05)
+        return time.monotonic()
+
+    def test_a_thread_that_hangs_is_named_and_not_fed_any_more_and_a_disk_that_hangs_is_only_named(self):
+        w = self.world()
+        ear = Ear(w, 0.15)  # patience is 3 s
+        nothing = r"buffer: its thread has done nothing for \d(\.\d)?s \(requests waiting: \d+\): "
+        w.start()
+        w.disk.order(held=1)
+        said = self.wait_said(w, "warning: %sthe disk does not answer, and no restart would end that" % nothing)
+        wait_until(lambda: len(ear.fed(said)) > 10, 3, "it is fed: no restart for a disk")
+        w.disk.order(sync_ms=10**9)
+        said = self.wait_said(w, "error: %sthe watchdog is not fed until it goes on" % nothing)
+        seen = self.wait_readings(w, 10)  # polls and live delivery do not need the buffer
+        self.assertEqual(ear.fed(said + 0.1), [])
+        self.assertGreater(seen, 0.5)
+        w.disk.order()
+        said = self.wait_said(w, "info: buffer: goes on")
+        ear.wait("WATCHDOG=1", said)
+        self.check_books(w)
+
     def test_syncs_that_take_long_hold_up_neither_readings_nor_the_watchdog(self):
         w = self.world()
-        ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.addCleanup(ear.close)
-        ear.bind(w.path("notify"))
-        w.before += ["WATCHDOG_USEC=2000000", "NOTIFY_SOCKET=" + w.path("notify")]
+        ear = Ear(w, FEED_S)
         w.start()
         self.wait_readings(w)
         w.disk.order(sync_ms=SLOW_S * 1000)
         syncs = w.disk.syncs()
         wait_until(lambda: w.disk.syncs() > syncs, 10, "a sync has begun")
         begun, seen = time.monotonic(), w.subscriber.count()
-        fed = []
-        ear.setblocking(False)
-        with contextlib.suppress(BlockingIOError):  # what came before
-            while ear.recv(4096):
-                pass
-        ear.settimeout(1.5)
         while time.monotonic() - begun < SLOW_S + 1:
             self.wait_readings(w, 2, 5)
-            while ear.recv(4096) != b"WATCHDOG=1":
-                pass
-            fed.append(time.monotonic())
-        self.assertGreaterEqual(len(fed), 3)
+        fed = [begun, *ear.fed(begun), time.monotonic()]
+        self.assertLess(max(b - a for a, b in zip(fed, fed[1:])), FEED_S)
         gaps = [b[2] - a[2] for a, b in zip(*(w.subscriber.all("/bench-1/data", seen)[i:] for i in (0, 1)))]
         self.assertLess(max(gaps), 1.0)
         w.disk.order()

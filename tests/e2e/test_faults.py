@@ -11,7 +11,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import python_plugin  # noqa: E402
-from harness import LONG, Gate, World, bench_source, bench_wrong, wait_until  # noqa: E402
+from harness import Ear, LONG, Gate, World, bench_source, bench_wrong, wait_until  # noqa: E402
 from test_plugins import add_python_plugin, counting_source, two_sources  # noqa: E402
 
 KILLS = 40 if LONG else 5
@@ -310,41 +310,23 @@ class Limits(Case):
 
 
 class Notify(Case):
-    """What systemd hears, from a socket of our own."""
-
-    def words(self, seconds):
-        """All words that come within the time."""
-        end, found = time.monotonic() + seconds, []
-        while (left := end - time.monotonic()) > 0:
-            self.socket.settimeout(left)
-            try:
-                found += self.socket.recv(4096).decode().splitlines()
-            except socket.timeout:
-                break
-        return found
-
-    def wait_word(self, word, deadline=15):
-        wait_until(lambda: word in self.words(0.3), deadline, word)
-
     def test_the_watchdog_is_fed_while_the_loop_turns_and_no_longer(self):
         with World(("--bench", "1", "--registers", "4"), lambda w: {"field": bench_source(w, 1, 4, "100ms")}) as w:
-            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self.addCleanup(self.socket.close)
-            self.socket.bind(w.path("notify"))
-            w.before = ["/usr/bin/env", "NOTIFY_SOCKET=" + w.path("notify"), "WATCHDOG_USEC=1000000"]
+            ear = Ear(w, 1.0)
             w.start(wait=False)
-            self.wait_word("READY=1")
-            self.assertGreaterEqual(self.words(2).count("WATCHDOG=1"), 2)
+            ready = ear.wait("READY=1")
+            wait_until(lambda: len(ear.fed(ready)) >= 3, 5, "it is fed")
             w.daemon.send(signal.SIGSTOP)
-            self.words(0.2)
-            self.assertEqual(self.words(1.5), [])
+            held = time.monotonic() + 0.1
+            time.sleep(1.5)
+            self.assertEqual(ear.fed(held), [])
             w.daemon.send(signal.SIGCONT)
-            self.wait_word("WATCHDOG=1")
+            ear.wait("WATCHDOG=1", held)
             w.write_config()
             w.daemon.send(signal.SIGHUP)
-            self.wait_word("RELOADING=1")
+            ear.wait("READY=1", ear.wait("RELOADING=1"))
             w.daemon.send(signal.SIGTERM)
-            self.wait_word("STOPPING=1")
+            ear.wait("STOPPING=1")
             self.assertEqual(w.daemon.process.wait(15), 0)
 
 
