@@ -240,8 +240,9 @@ static void close_gap(struct gw_apply *a, struct gw_device *dev, const struct gw
 	dev->next_changed = true; /* committed once, so that an orderly stop leaves no gap behind */
 	if (!a->lost || dev->next_seq > r->gap_to)
 		return;
-	gw_log(GW_WARNING, "device '%s': up to %llu numbers may have been lost in a power cut", dev->name,
-	       (unsigned long long)(r->gap_to - dev->next_seq + 1));
+	gw_log(GW_WARNING, "device '%s': up to %llu numbers may have been lost %s", dev->name,
+	       (unsigned long long)(r->gap_to - dev->next_seq + 1),
+	       a->ring_damaged ? "with the ring" : "in a power cut");
 	declare(d, &(struct gw_giveup){ .device = dev->number, .from = dev->next_seq, .to = r->gap_to,
 					.cause = a->ring_damaged ? GW_LOSS_DAMAGED : GW_LOSS_POWER_CUT,
 					.exact = false });
