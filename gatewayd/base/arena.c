@@ -93,11 +93,20 @@ void *gw_arena_alloc(struct gw_arena *a, size_t size)
 	return p;
 }
 
+char *gw_arena_text(struct gw_arena *a, const char *text, size_t n)
+{
+	struct chunk *c = room(a, n < SIZE_MAX ? n + 1 : n);
+	char *copy;
+
+	c->back -= n + 1;
+	copy = c->data + c->back;
+	if (n)
+		memcpy(copy, text, n);
+	copy[n] = '\0';
+	return copy;
+}
+
 char *gw_arena_strdup(struct gw_arena *a, const char *text)
 {
-	size_t size = strlen(text) + 1;
-	struct chunk *c = room(a, size);
-
-	c->back -= size;
-	return memcpy(c->data + c->back, text, size);
+	return gw_arena_text(a, text, strlen(text));
 }

@@ -45,11 +45,7 @@ void gw_layouts_free(struct gw_layouts *ls)
 
 static char *copy(struct gw_layouts *ls, struct gw_str text)
 {
-	char *out = gw_arena_alloc(ls->arena, (size_t)text.n + 1);
-
-	if (text.n > 0)
-		memcpy(out, text.s, text.n);
-	return out;
+	return gw_arena_text(ls->arena, text.s, text.n);
 }
 
 /* ---- by number and by device ---- */

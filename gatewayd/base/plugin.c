@@ -95,22 +95,13 @@ static void send_key(void *arg, const char *section, const struct gw_key *key)
 	gw_plugin_send(arg, &m);
 }
 
-static char *keep(struct gw_plugin *p, struct gw_str text)
-{
-	char *copy = gw_arena_alloc(p->arena, (size_t)text.n + 1);
-
-	if (text.n > 0)
-		memcpy(copy, text.s, text.n);
-	return copy;
-}
-
 static int welcomed(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
 {
 	if (m->welcome.version != GW_LINK_VERSION)
 		return gw_err_set(err, GW_EPROTO,
 				  "the core chose link version %u, this plugin speaks %d",
 				  m->welcome.version, GW_LINK_VERSION);
-	p->own_name = keep(p, m->welcome.name);
+	p->own_name = gw_arena_text(p->arena, m->welcome.name.s, m->welcome.name.n);
 	p->stage = GW_STAGE_CONFIGURING;
 	gw_describe(p->sections, p->nsections, send_key, p);
 	gw_plugin_send(p, &(struct gw_message){ .type = GW_MSG_DESCRIBED });

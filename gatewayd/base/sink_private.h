@@ -1,5 +1,5 @@
 /*
- * sink_private.h - between sink.c and sink_out.c.
+ * sink_private.h - between sink.c, sink_in.c and sink_out.c.
  */
 #ifndef GW_BASE_SINK_PRIVATE_H
 #define GW_BASE_SINK_PRIVATE_H
@@ -40,6 +40,10 @@ struct sink {
 	struct counts now, sent;
 };
 
+/* sink_in.c: a message after START; -1: the core broke the protocol. */
+int gw_sink_message(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err);
+
+/* sink_out.c */
 void gw_sink_send_acks(struct gw_plugin *p); /* those gathered so far */
 void gw_sink_second(struct gw_plugin *p);    /* counts, when they changed */
 

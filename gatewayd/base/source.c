@@ -2,8 +2,7 @@
  * source.c - the role of a source: ticks to cycles, cycles to READING messages,
  * questions to answers; see gatewayd/plugin.h.
  *
- * A reading never blocks: when the link is full the newest of each device is
- * held back, and those it replaces are counted as dropped.
+ * A reading never blocks: when the link is full it is held back (held.h).
  */
 #include "base/plugin_private.h"
 
@@ -13,6 +12,7 @@
 #include <string.h>
 
 #include "base/cycle.h"
+#include "base/held.h"
 #include "base/question.h"
 #include "base/runtime.h"
 #include "base/schedule.h"
@@ -34,9 +34,6 @@ struct device {
 	const struct gw_node *node;
 	bool crowded; /* too many intervals: reported */
 	struct counts now, sent;
-	struct gw_reading *held; /* newest reading that the link had no room for */
-	size_t held_capacity;
-	bool holds;
 };
 
 struct source {
@@ -46,7 +43,8 @@ struct source {
 	void *self;
 	bool started;
 	struct device *devices;
-	size_t ndevices, holding;
+	size_t ndevices;
+	struct gw_held *held;
 	struct gw_schedule *schedule;
 	struct gw_watch *tick;
 	void *scratch; /* of all cycles */
@@ -56,36 +54,6 @@ struct source {
 
 /* ---- readings out ---- */
 
-static void hold(struct source *s, struct device *d, const struct gw_reading *r)
-{
-	if (d->held_capacity < r->size) {
-		d->held = realloc(d->held, r->size);
-		d->held_capacity = r->size;
-	}
-	if (!d->held)
-		abort();
-	memcpy(d->held, r, r->size);
-	d->now.dropped += d->holds;
-	s->holding += !d->holds;
-	d->holds = true;
-}
-
-static void flush_held(struct gw_plugin *p)
-{
-	struct source *s = p->side;
-
-	for (size_t i = 0; i < s->ndevices && s->holding > 0; i++) {
-		struct device *d = &s->devices[i];
-
-		if (!d->holds)
-			continue;
-		if (!gw_outbox_try(p->outbox, GW_MSG_READING, d->held, d->held->size))
-			return;
-		d->holds = false;
-		s->holding--;
-	}
-}
-
 static void on_closed(void *arg, unsigned device, const struct gw_reading *r)
 {
 	struct gw_plugin *p = arg;
@@ -93,10 +61,7 @@ static void on_closed(void *arg, unsigned device, const struct gw_reading *r)
 	struct device *d = &s->devices[device];
 
 	gw_schedule_finished(s->schedule, device);
-	if (s->holding > 0)
-		flush_held(p);
-	if (s->holding > 0 || !gw_outbox_try(p->outbox, GW_MSG_READING, r, r->size))
-		hold(s, d, r);
+	d->now.dropped += !gw_held_send(s->held, p->outbox, device, r);
 }
 
 /* ---- ticks ---- */
@@ -137,6 +102,7 @@ static void declare_devices(struct gw_plugin *p)
 	if (!s->devices || !s->scratch)
 		abort();
 	s->schedule = gw_schedule_new(s->ndevices);
+	s->held = gw_held_new(s->ndevices);
 	for (size_t i = 0; i < s->ndevices; i++) {
 		struct gw_message m = { .type = GW_MSG_DEVICE };
 
@@ -223,13 +189,16 @@ void gw_source_point(struct gw_plugin *p, unsigned device, unsigned point, const
 
 /* ---- questions ---- */
 
+static bool is_known(const struct source *s, unsigned device, unsigned point)
+{
+	return device < s->ndevices && point < gw_cycle_points(s->devices[device].cycle);
+}
+
 static int asked(struct gw_plugin *p, const struct gw_msg_ask *m)
 {
 	struct source *s = p->side;
-	bool known =
-		m->device < s->ndevices && m->point < gw_cycle_points(s->devices[m->device].cycle);
 	struct gw_question *q =
-		known && s->def->ask ? gw_question_open(s->questions, p, m->number) : NULL;
+		is_known(s, m->device, m->point) && s->def->ask ? gw_question_open(s->questions, p, m->number) : NULL;
 
 	if (q)
 		s->def->ask(s->self, m->device, m->point, q);
@@ -241,12 +210,10 @@ static int asked(struct gw_plugin *p, const struct gw_msg_ask *m)
 static int write_asked(struct gw_plugin *p, const struct gw_msg_write *m)
 {
 	struct source *s = p->side;
-	bool known =
-		m->device < s->ndevices && m->point < gw_cycle_points(s->devices[m->device].cycle);
 	struct gw_write *w = NULL;
 	struct gw_value v = gw_write_value(m);
 
-	if (!known || !s->def->write || m->kind == GW_NONE || m->kind >= GW_ENUM) {
+	if (!is_known(s, m->device, m->point) || !s->def->write || m->kind == GW_NONE || m->kind >= GW_ENUM) {
 		gw_write_refuse(p, m->number, "the plugin cannot write this");
 		return 0;
 	}
@@ -370,23 +337,21 @@ static void turn(struct gw_plugin *p)
 
 	if (p->stage == GW_STAGE_STOPPING && gw_schedule_busy(s->schedule) == 0)
 		release_and_finish(p);
-	if (s->holding > 0)
-		flush_held(p);
+	gw_held_flush(s->held, p->outbox);
 }
 
 static bool waits(struct gw_plugin *p)
 {
-	return ((struct source *)p->side)->holding > 0;
+	return gw_held_any(((struct source *)p->side)->held);
 }
 
 static void release(struct gw_plugin *p)
 {
 	struct source *s = p->side;
 
-	for (size_t i = 0; i < s->ndevices; i++) {
+	for (size_t i = 0; i < s->ndevices; i++)
 		gw_cycle_free(s->devices[i].cycle);
-		free(s->devices[i].held);
-	}
+	gw_held_free(s->held);
 	gw_watch_stop(s->tick);
 	gw_schedule_free(s->schedule);
 	free(s->devices);

@@ -35,12 +35,8 @@ struct gw_tree *gw_tree_new(struct gw_arena *arena)
 
 static char *copy_text(struct gw_tree *t, struct gw_str text)
 {
-	char *copy = gw_arena_alloc(t->arena, (size_t)text.n + 1);
-
-	if (text.n > 0)
-		memcpy(copy, text.s, text.n);
 	t->used += (size_t)text.n + 1;
-	return copy;
+	return gw_arena_text(t->arena, text.s, text.n);
 }
 
 int gw_tree_file(struct gw_tree *t, const struct gw_msg_file *m, struct gw_err *err)

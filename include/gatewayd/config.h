@@ -111,6 +111,7 @@ struct gw_arena *gw_arena_new(void);
 void gw_arena_free(struct gw_arena *a); /* NULL is allowed */
 void *gw_arena_alloc(struct gw_arena *a, size_t size); /* zeroed, aligned to 16 */
 char *gw_arena_strdup(struct gw_arena *a, const char *text);
+char *gw_arena_text(struct gw_arena *a, const char *text, size_t n); /* of n bytes; n 0: "" */
 
 /* Where problems go.  `fn` gets the place, the key path and the text; each is
  * one line: FILE:LINE:COL: key.path: text. */
