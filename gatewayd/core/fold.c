@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE UINT32_MAX
+#include "core/aggregate.h"
 
-enum family { NOTHING, INTEGER, REAL, WORD }; /* what may follow what */
+#define NONE UINT32_MAX
 
 struct entry {
 	struct gw_window_point p;
 	bool seen;
-	enum family family;
+	enum gw_family family;
 	uint32_t reasons; /* first in the chain, or NONE */
 	char *text;       /* of GW_TEXT: the last */
 	size_t text_size, text_room;
@@ -60,63 +60,6 @@ void gw_fold_free(struct gw_fold *f)
 	free(f);
 }
 
-/* ---- values ---- */
-
-static enum family family_of(unsigned kind)
-{
-	if (kind == GW_I64 || kind == GW_U64)
-		return INTEGER;
-	if (kind == GW_F32 || kind == GW_F64)
-		return REAL;
-	return kind == GW_NONE ? NOTHING : WORD;
-}
-
-static double as_double(uint64_t slot)
-{
-	double d;
-
-	memcpy(&d, &slot, sizeof(d));
-	return d;
-}
-
-static double number(unsigned kind, uint64_t slot)
-{
-	if (kind == GW_I64)
-		return (double)(int64_t)slot;
-	return kind == GW_U64 ? (double)slot : as_double(slot);
-}
-
-static bool is_negative(unsigned kind, uint64_t slot)
-{
-	return kind == GW_I64 && (int64_t)slot < 0;
-}
-
-/* Integers exactly. */
-static bool is_less(unsigned akind, uint64_t a, unsigned bkind, uint64_t b)
-{
-	if (family_of(akind) != INTEGER)
-		return as_double(a) < as_double(b);
-	if (is_negative(akind, a) != is_negative(bkind, b))
-		return is_negative(akind, a);
-	return a < b; /* of two negative ones the order is the same */
-}
-
-static void lower_min(struct gw_window_point *p, unsigned kind, uint64_t slot)
-{
-	if (p->min_kind == GW_NONE || is_less(kind, slot, p->min_kind, p->min)) {
-		p->min_kind = (uint8_t)kind;
-		p->min = slot;
-	}
-}
-
-static void raise_max(struct gw_window_point *p, unsigned kind, uint64_t slot)
-{
-	if (p->max_kind == GW_NONE || is_less(p->max_kind, p->max, kind, slot)) {
-		p->max_kind = (uint8_t)kind;
-		p->max = slot;
-	}
-}
-
 static void keep_text(struct entry *e, const char *text, size_t n)
 {
 	if (n > e->text_room) {
@@ -128,18 +71,6 @@ static void keep_text(struct entry *e, const char *text, size_t n)
 	e->text_size = n;
 }
 
-/* ---- time ---- */
-
-static void weigh(struct gw_window_point *p, double value, uint32_t weight)
-{
-	double all = (double)p->weight_ms + weight;
-
-	if (weight == 0)
-		return;
-	p->mean = p->mean * (p->weight_ms / all) + value * (weight / all);
-	p->weight_ms += weight;
-}
-
 /* A word about the point at `at`: until then its last value held. */
 static void reach(struct entry *e, uint32_t at)
 {
@@ -148,7 +79,7 @@ static void reach(struct entry *e, uint32_t at)
 	if (p->first_ms == UINT32_MAX)
 		p->first_ms = at;
 	if (p->flags & GW_WINDOW_OPEN && p->min_kind != GW_NONE)
-		weigh(p, number(p->last_kind, p->last), at - p->last_ms);
+		gw_aggregate_held(p, at);
 	p->last_ms = at;
 }
 
@@ -196,10 +127,10 @@ static void extend(struct gw_window *w, const struct piece *p)
 
 static bool fits_family(const struct gw_fold *f, unsigned index, unsigned kind)
 {
-	enum family family = family_of(kind);
+	enum gw_family family = gw_family_of(kind);
 
-	return family == NOTHING || index >= f->nentries || !f->entries[index].seen ||
-	       f->entries[index].family == NOTHING || f->entries[index].family == family;
+	return family == GW_FAMILY_NOTHING || index >= f->nentries || !f->entries[index].seen ||
+	       f->entries[index].family == GW_FAMILY_NOTHING || f->entries[index].family == family;
 }
 
 static struct entry *entry_of(struct gw_fold *f, unsigned index)
@@ -217,7 +148,7 @@ static struct entry *entry_of(struct gw_fold *f, unsigned index)
 	if (!e->seen) {
 		e->p = (struct gw_window_point){ .index = (uint16_t)index, .first_ms = UINT32_MAX };
 		e->seen = true;
-		e->family = NOTHING;
+		e->family = GW_FAMILY_NOTHING;
 		e->reasons = NONE;
 		e->text_size = 0;
 	}
@@ -248,7 +179,7 @@ static unsigned reason_of(const struct gw_value *v)
 		return v->reason;
 	if (v->kind == GW_NONE)
 		return GW_NOT_AVAILABLE;
-	if (family_of(v->kind) == REAL && !isfinite(v->f))
+	if (gw_family_of(v->kind) == GW_FAMILY_REAL && !isfinite(v->f))
 		return GW_NOT_AVAILABLE;
 	return GW_GOOD;
 }
@@ -257,11 +188,9 @@ static void add_good(struct entry *e, const struct gw_value *v, uint64_t slot)
 {
 	struct gw_window_point *p = &e->p;
 
-	e->family = family_of(v->kind);
-	if (e->family == INTEGER || e->family == REAL) {
-		lower_min(p, v->kind, slot);
-		raise_max(p, v->kind, slot);
-	}
+	e->family = gw_family_of(v->kind);
+	if (e->family == GW_FAMILY_INTEGER || e->family == GW_FAMILY_REAL)
+		gw_aggregate_number(p, v->kind, slot);
 	if (v->kind == GW_TEXT)
 		keep_text(e, v->text, v->length);
 	p->last_kind = (uint8_t)v->kind;
@@ -319,14 +248,11 @@ static void join_values(struct entry *e, const struct gw_window *w, const struct
 	mine->n += p->n;
 	mine->last_kind = p->last_kind;
 	mine->last = p->last;
-	e->family = family_of(p->last_kind);
+	e->family = gw_family_of(p->last_kind);
 	if (p->last_kind == GW_TEXT)
 		keep_text(e, gw_window_text(w) + (p->last >> 16), p->last & 0xffff);
-	if (p->min_kind == GW_NONE)
-		return;
-	lower_min(mine, p->min_kind, p->min);
-	raise_max(mine, p->max_kind, p->max);
-	weigh(mine, p->mean, p->weight_ms);
+	if (p->min_kind != GW_NONE)
+		gw_aggregate_join(mine, p);
 }
 
 static void join_point(struct gw_fold *f, const struct gw_window *w, const struct gw_window_point *p,
