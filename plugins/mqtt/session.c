@@ -22,11 +22,17 @@ enum {
 
 enum phase { IDLE, CONNECTING, UP, WAITING, STOPPING };
 
+struct attempt { /* the last at a broker */
+	uint32_t epoch;
+	char reason[REASON_TEXT_MAX]; /* said of it last; "": nothing since the last connection */
+};
+
 struct mqtt_session {
 	struct mqtt_session_options o;
 	const struct mqtt_session_ops *ops;
 	void *arg;
 	struct mqtt_broker *brokers;
+	struct attempt *attempts; /* by broker */
 	size_t nbrokers, at;
 	struct mqtt_events *events;
 	struct mqtt_worker *worker;
@@ -69,13 +75,32 @@ static void close_link(struct mqtt_session *s, enum mqtt_goodbye how, bool diagn
 
 /* ---- connecting ---- */
 
-static void set_reason(struct mqtt_session *s, const char *text)
+/* Of each broker the log has it once. */
+static void set_reason(struct mqtt_session *s, size_t broker, const char *text)
 {
-	bool news = strcmp(s->reason, text) != 0;
+	struct attempt *a = &s->attempts[broker];
+	bool news = strcmp(a->reason, text) != 0;
 
+	snprintf(a->reason, sizeof(a->reason), "%s", text);
 	snprintf(s->reason, sizeof(s->reason), "%s", text);
-	if (news && *text)
-		gw_log(GW_WARNING, "%s: %s", s->brokers[s->at].shown, text);
+	if (news)
+		gw_log(GW_WARNING, "%s: %s", s->brokers[broker].shown, text);
+}
+
+static void forget_reasons(struct mqtt_session *s)
+{
+	s->reason[0] = '\0';
+	for (size_t i = 0; i < s->nbrokers; i++)
+		s->attempts[i].reason[0] = '\0';
+}
+
+/* Whose attempt that was; the present one when it was tried again since. */
+static size_t broker_of(const struct mqtt_session *s, uint32_t epoch)
+{
+	for (size_t i = 0; i < s->nbrokers; i++)
+		if (s->attempts[i].epoch == epoch)
+			return i;
+	return s->at;
 }
 
 static void wait_before_next(struct mqtt_session *s, bool at_once)
@@ -109,7 +134,7 @@ static int read_password(struct mqtt_session *s, char *out, size_t size, int *n)
 		return 0;
 	*n = mqtt_password_read(s->o.keys->password_file, out, size, &err);
 	if (*n < 0)
-		set_reason(s, err.msg);
+		set_reason(s, s->at, err.msg);
 	return *n < 0 ? -1 : 0;
 }
 
@@ -160,7 +185,7 @@ static void begin(struct mqtt_session *s)
 		next_broker(s);
 		return;
 	}
-	s->epoch++;
+	s->attempts[s->at].epoch = ++s->epoch;
 	s->number++;
 	s->link = make_link(s, password, (size_t)n);
 	explicit_bzero(password, sizeof(password));
@@ -177,7 +202,7 @@ static void on_timer(void *arg)
 	if (s->phase == WAITING) {
 		begin(s);
 	} else if (s->phase == CONNECTING) {
-		set_reason(s, "no answer to the connection within 30s");
+		set_reason(s, s->at, "no answer to the connection within 30s");
 		close_link(s, MQTT_BYE_NONE, false);
 		next_broker(s);
 	} else if (s->phase == UP) {
@@ -190,7 +215,7 @@ static void on_timer(void *arg)
 static void lose(struct mqtt_session *s, const char *why, unsigned reason, enum mqtt_goodbye how)
 {
 	s->ops->down(s->arg, reason);
-	set_reason(s, why);
+	set_reason(s, s->at, why);
 	close_link(s, how, false);
 	mqtt_backoff_lost(&s->backoff, (gw_now_us() - s->up_since_us) / 1000, reason == MQTT_R_TAKEN_OVER);
 	s->fell_back = false;
@@ -242,7 +267,7 @@ static void connected(struct mqtt_session *s, const struct mqtt_event *e)
 		l.window = e->reason;
 	s->phase = UP;
 	s->up_since_us = gw_now_us();
-	s->reason[0] = '\0';
+	forget_reasons(s);
 	gw_timer_off(s->timer);
 	gw_log(GW_INFO, "connected to %s (MQTT %s, window %u)", s->brokers[s->at].shown,
 	       speaks_v5(s) ? "5" : "3.1.1", l.window);
@@ -263,7 +288,7 @@ static void refused(struct mqtt_session *s, const struct mqtt_event *e)
 		return;
 	}
 	if (e->reason)
-		set_reason(s, mqtt_why_refused(why, sizeof(why), e->reason));
+		set_reason(s, s->at, mqtt_why_refused(why, sizeof(why), e->reason));
 	next_broker(s);
 }
 
@@ -272,7 +297,7 @@ static void diagnosed(struct mqtt_session *s, const struct mqtt_event *e)
 {
 	if (s->phase != WAITING && s->phase != CONNECTING)
 		return;
-	set_reason(s,
+	set_reason(s, broker_of(s, e->epoch),
 		   e->size ? e->text : "the broker closed the connection without an MQTT answer");
 	s->ops->state(s->arg, s->phase == WAITING ? GW_FAR_WAITING : GW_FAR_CONNECTING, s->reason);
 }
@@ -378,6 +403,8 @@ int mqtt_session_new(struct mqtt_session **out, const struct mqtt_session_option
 	unsetenv("http_proxy");
 	unsetenv("https_proxy");
 	s->nbrokers = o->keys->broker.count;
+	s->attempts = mqtt_grow(NULL, s->nbrokers * sizeof(*s->attempts));
+	memset(s->attempts, 0, s->nbrokers * sizeof(*s->attempts));
 	s->brokers = mqtt_brokers_parse(&o->keys->broker, err);
 	if (!s->brokers || mqtt_events_new(&s->events, err) ||
 	    mqtt_worker_new(&s->worker, err))
@@ -405,6 +432,7 @@ void mqtt_session_free(struct mqtt_session *s)
 	mqtt_worker_free(s->worker);
 	mqtt_events_free(s->events);
 	free(s->brokers);
+	free(s->attempts);
 	free(s);
 }
 

@@ -184,6 +184,38 @@ static void a_host_name_that_nobody_knows_is_named(void **state)
 	assert_int_equal(f->core->connections, 0);
 }
 
+static unsigned times(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, what)) != NULL; text++)
+		n++;
+	return n;
+}
+
+/* Each is tried many times; what was found is said once, of the broker that it was found of. */
+static void each_of_two_brokers_that_are_away_is_named_once(void **state)
+{
+	struct fixture *f = *state;
+	char text[4096];
+	FILE *log = tmpfile();
+	int err = dup(STDERR_FILENO);
+
+	f->core->brokers[0] = "mqtt://127.0.0.1:1"; /* nobody listens there */
+	f->core->brokers[1] = "mqtt://127.0.0.1:2";
+	f->core->keys.broker.count = 2;
+	dup2(fileno(log), STDERR_FILENO);
+	start(f);
+	assert_true(core_until(f->core, times(f->core->reasons, "127.0.0.1 port 2: Connection refused\n") >= 4));
+	dup2(err, STDERR_FILENO);
+	close(err);
+	rewind(log);
+	text[fread(text, 1, sizeof(text) - 1, log)] = '\0';
+	fclose(log);
+	assert_string_equal(text, "warning: mqtt://127.0.0.1:1: 127.0.0.1 port 1: Connection refused\n"
+				  "warning: mqtt://127.0.0.1:2: 127.0.0.1 port 2: Connection refused\n");
+}
+
 static void a_refused_connection_says_why(void **state)
 {
 	struct fixture *f = *state;
@@ -284,6 +316,7 @@ int main(void)
 		T(a_packet_that_ends_the_connection_is_not_sent_again),
 		T(a_session_that_is_taken_over_says_so_and_waits_longer_each_time),
 		T(a_host_name_that_nobody_knows_is_named),
+		T(each_of_two_brokers_that_are_away_is_named_once),
 		T(a_refused_connection_says_why),
 		T(a_refused_connection_over_3_1_1_says_why),
 		T(auto_falls_back_when_5_is_not_supported),
