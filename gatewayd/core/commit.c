@@ -49,7 +49,7 @@ void gw_commit_reading(struct gw_daemon *d, const struct gw_reading *r, uint64_t
 	d->pending[d->npending++] = (struct gw_pending){ r, position };
 	gw_commit_later(d);
 	if (d->npending - d->committing >= COMMIT_READINGS)
-		gw_commit_in(d, 0); /* not now: the sinks do not know yet that they want it */
+		gw_commit_in(d, 0); /* not now: a walk of the ring has not come to its acknowledgement yet */
 }
 
 void gw_commit_loss(struct gw_daemon *d, const struct gw_loss_row *row)

@@ -16,7 +16,7 @@ enum { N = 40, COPIES = 3 * 4096 };
 
 struct seen { /* of the first device */
 	uint64_t first, refused; /* number of one that the far end does not take */
-	size_t n, twice; /* numbers that came; those that came with two times or two contents */
+	size_t n, again, twice; /* numbers that came; came again; came with two times or two contents */
 	struct copy {
 		int64_t ts_ms, mono_ms;
 		uint64_t content;
@@ -94,9 +94,9 @@ static void note(unsigned sink, const struct gw_reading *r, const struct gw_loss
 	old = copy_of(r->seq);
 	new.lost = old->lost;
 	new.exact = old->exact;
-	if (!old->there)
-		seen->n++;
-	else
+	seen->n += !old->there;
+	seen->again += old->there;
+	if (old->there)
 		seen->twice += old->ts_ms != new.ts_ms || old->flags != new.flags || old->content != new.content;
 	*old = new;
 }

@@ -72,18 +72,15 @@ void gw_ring_release(struct gw_ring *r, uint64_t to)
 
 /* ---- lives ---- */
 
-/* The far ends answer at once, one is too large for them; what lies in the buffer was sent and stays
- * without an answer. */
+/* The far ends answer at once; what lies in the buffer was sent and stays without an answer. */
 static void acknowledge_from(struct little *l, uint64_t seq)
 {
 	for (unsigned i = 0; i < LITTLE_SINKS; i++)
 		gw_sink_pump(&l->sink[i]);
 	for (size_t i = 0; i < l->nacks; i++)
 		if (l->acks[i].what == GW_ACK_READINGS && l->acks[i].from >= seq) {
-			if (l->acks[i].from == seen->first + N + TOO_LARGE) {
+			if (l->acks[i].from == seen->refused)
 				l->acks[i].result = GW_ACK_TOO_LARGE;
-				seen->refused = l->acks[i].from;
-			}
 			gw_deliver_ack(l->sink[l->ack_sink[i]].deliver, &l->acks[i]);
 		}
 	l->nacks = 0;
@@ -115,6 +112,7 @@ static struct little *fill_with_what_is_taken(void)
 	send_all(l, N);
 	little_connect(l, 1);
 	l->nacks = 0;
+	seen->refused = l->device[0]->next_seq + TOO_LARGE;
 	for (first = l->device[0]->next_seq; big_fits(l); acknowledge_from(l, first))
 		assert_true(take_big(l));
 	return l;
@@ -180,6 +178,31 @@ static void lose_at_once(void)
 	l->d.core.buffer.sync_ms = 3600 * 1000;
 	while (take_big(l))
 		;
+}
+
+/* As many readings as make a commit begin before its time, and the acknowledgements of all of them. */
+static void take_a_thousand(void)
+{
+	struct little *l = start();
+
+	commit(l);
+	l->d.core.buffer.sync_ms = 3600 * 1000;
+	little_connect(l, 0);
+	little_connect(l, 1);
+	l->d.evicting = true; /* so that no commit begins here */
+	produce(l, 1000);
+	while (gw_deliver_open_from(l->sink[0].deliver, 1) || gw_deliver_open_from(l->sink[1].deliver, 1))
+		acknowledge_from(l, 0);
+}
+
+static void come_back_and_die_when_the_ring_is_released(void)
+{
+	struct little *l;
+
+	steps = 2;
+	l = start();
+	for (;;)
+		little_turn(l);
 }
 
 /* ---- after it ---- */
@@ -264,6 +287,20 @@ static void no_room_is_made_under_a_commit_that_runs(void **state)
 	little_stop(l);
 }
 
+static void a_commit_of_what_the_ring_brought_back_has_its_acknowledgements(void **state)
+{
+	struct little *l;
+
+	(void)state;
+	live_and_be_killed(take_a_thousand);
+	live_and_be_killed(come_back_and_die_when_the_ring_is_released);
+	l = start();
+	synchronise_and_settle(l);
+	assert_int_equal(seen->n, 1000);
+	assert_int_equal(seen->again, 0);
+	little_stop(l);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -272,6 +309,7 @@ int main(void)
 		T(nothing_is_forgotten_when_room_is_made_in_a_full_ring),
 		T(what_goes_out_with_a_full_ring_is_known_after_a_kill),
 		T(no_room_is_made_under_a_commit_that_runs),
+		T(a_commit_of_what_the_ring_brought_back_has_its_acknowledgements),
 		T(what_was_lost_at_once_is_declared_after_a_kill),
 	};
 
