@@ -197,10 +197,8 @@ void gw_clock_commit_begins(struct gw_clock *c)
 
 void gw_clock_committed(struct gw_clock *c, bool done)
 {
-	if (done)
+	if (done) /* else it may be on the disk all the same, and nothing is decided before one succeeds */
 		c->kept = c->committing;
-	else
-		c->committing = c->kept;
 }
 
 uint64_t gw_clock_kept(const struct gw_clock *c)

@@ -76,7 +76,8 @@ int64_t gw_clock_sent_ms(const struct gw_clock *c); /* of that stretch, as in it
 bool gw_clock_true_ts(const struct gw_clock *c, uint32_t boot, int64_t mono_ms, int64_t *ts_ms);
 /* The same of one that goes out; false also for what may have been sent with another time. */
 bool gw_clock_new_ts(const struct gw_clock *c, uint32_t boot, int64_t mono_ms, int64_t *ts_ms);
-/* The correction for that moment is in the commit that runs. */
+/* The correction for that moment is in the commit that runs, or in one that failed and may have reached the
+ * disk all the same. */
 bool gw_clock_deciding(const struct gw_clock *c, uint32_t boot, int64_t mono_ms);
 
 /* --- corrections --- */

@@ -273,6 +273,7 @@ static void gather_readings(struct batch *b)
 		if (d->core.buffer.history_ms > 0 || any_due(d, r))
 			b->readings[b->c.nreadings++] = r;
 	}
+	d->commit_cut = d->committing < d->npending;
 }
 
 static void gather_next(struct batch *b)
@@ -369,7 +370,7 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 	release(d, d->commit_head);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_deliver_committed(d->sinks[i]->deliver, r->last_id ? r->last_id + 1 : 0);
-	if (d->npending >= COMMIT_READINGS || d->commit_again)
+	if (d->npending >= COMMIT_READINGS || d->commit_cut || d->commit_again)
 		gw_commit_now(d);
 	else if (d->npending || d->nchanged_losses || d->nwindows_gone || gw_memory_changed(d->memory))
 		gw_commit_later(d);

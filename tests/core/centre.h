@@ -13,7 +13,11 @@
 struct centre {
 	struct gw_ranges received, lost, lost_exact;
 	struct gw_ranges lost_by_fault; /* of these: damaged, or in a power cut */
+	struct gw_ranges thinned;       /* came in windows */
 	bool overlap;                   /* two loss ranges overlapped */
+	bool rewritten;                 /* two windows did, or came once with these and once with those values */
+	struct centre_window { uint64_t from, to; uint32_t crc; } *window;
+	size_t nwindows, window_room;
 	bool reused;                    /* a number came with two contents */
 	uint32_t *crc;                  /* of what was received, by seq - first */
 	size_t ncrc;
@@ -35,6 +39,21 @@ static inline void centre_reading(struct centre *c, uint64_t seq, uint32_t crc)
 	gw_ranges_add(&c->received, seq, seq);
 }
 
+static inline void centre_window(struct centre *c, uint64_t from, uint64_t to, uint32_t crc)
+{
+	for (size_t i = 0; i < c->nwindows; i++) {
+		const struct centre_window *w = &c->window[i];
+
+		if (w->from == from && w->to == to && w->crc == crc)
+			return;
+		if (w->from <= to && w->to >= from)
+			c->rewritten = true;
+	}
+	c->window = gw_grow(c->window, &c->window_room, c->nwindows + 1, sizeof(*c->window));
+	c->window[c->nwindows++] = (struct centre_window){ from, to, crc };
+	gw_ranges_add(&c->thinned, from, to);
+}
+
 static inline void centre_loss(struct centre *c, const struct gw_loss_row *row)
 {
 	uint64_t n = row->to - row->from + 1, fresh = gw_ranges_add(&c->lost, row->from, row->to);
@@ -53,6 +72,8 @@ static inline void centre_forget(struct centre *c)
 	gw_ranges_free(&c->lost);
 	gw_ranges_free(&c->lost_exact);
 	gw_ranges_free(&c->lost_by_fault);
+	gw_ranges_free(&c->thinned);
+	free(c->window);
 	free(c->crc);
 	memset(c, 0, sizeof(*c));
 }
@@ -78,6 +99,8 @@ static inline const char *centre_books(const struct centre *c, uint64_t next)
 	bool closed;
 
 	gw_ranges_copy(&all, &c->lost);
+	for (uint32_t i = 0; i < c->thinned.n; i++)
+		gw_ranges_add(&all, c->thinned.r[i].from, c->thinned.r[i].to);
 	for (uint32_t i = 0; i < c->received.n; i++)
 		gw_ranges_add(&all, c->received.r[i].from, c->received.r[i].to);
 	closed = all.total == next - c->first &&
@@ -87,7 +110,9 @@ static inline const char *centre_books(const struct centre *c, uint64_t next)
 		return "ranges of losses overlap";
 	if (c->reused)
 		return "a number came with two contents";
-	if (centre_common(&c->lost_exact, &c->received))
+	if (c->rewritten)
+		return "a window came with two contents";
+	if (centre_common(&c->lost_exact, &c->received) || centre_common(&c->lost_exact, &c->thinned))
 		return "numbers were received that an exact range declares lost";
 	return closed ? NULL : "received and lost are not what was produced";
 }

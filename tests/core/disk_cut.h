@@ -1,7 +1,7 @@
 /*
  * disk_cut.h - a folder as a power cut leaves it at any point of a recording (disk_log.h).
  *
- * What was synced is there.  Of what was not: nothing (DISK_STRICT), or as it happens
+ * What was synced is there.  Of what was not: nothing (DISK_STRICT), all (DISK_LUCKY), or as it happens
  * (DISK_RANDOM): each sector of 512 bytes, the length of the file and each change of the folder on
  * their own, as old or as new as they ever were since the sync.  A sync of a file does not make its
  * name last; a sync of the folder does.
@@ -11,7 +11,7 @@
 
 #include "disk_log.h"
 
-enum disk_mode { DISK_STRICT, DISK_RANDOM };
+enum disk_mode { DISK_STRICT, DISK_RANDOM, DISK_LUCKY };
 
 struct disk_content {
 	unsigned char *bytes; /* zeros behind `size` */
@@ -275,7 +275,7 @@ static void disk_put(const char *folder, const char *name, const struct disk_con
 	close(fd);
 }
 
-static void disk_put_torn(const struct disk *d, unsigned file, const char *name, uint64_t seed)
+static void disk_put_torn(const struct disk *d, unsigned file, const char *name, enum disk_mode mode, uint64_t seed)
 {
 	struct disk_content copy = d->content[file];
 
@@ -283,7 +283,10 @@ static void disk_put_torn(const struct disk *d, unsigned file, const char *name,
 	assert(copy.bytes);
 	if (copy.capacity)
 		memcpy(copy.bytes, d->content[file].bytes, copy.capacity);
-	disk_tear(d, &copy, disk_hash(seed + file));
+	for (size_t i = 0; i < copy.npending && mode == DISK_LUCKY; i++)
+		disk_apply(&copy, &d->log->event[copy.pending[i]]);
+	if (mode == DISK_RANDOM)
+		disk_tear(d, &copy, disk_hash(seed + file));
 	disk_put(d->log->folder, name, &copy);
 	free(copy.bytes);
 }
@@ -309,12 +312,12 @@ static void disk_lay_out(const struct disk *d, enum disk_mode mode, uint64_t see
 	struct disk_folder folder = d->folder;
 
 	disk_empty(d->log->folder);
-	for (size_t i = 0; i < d->npending && mode == DISK_RANDOM; i++)
-		if (disk_hash(seed + i) & 1)
+	for (size_t i = 0; i < d->npending && mode != DISK_STRICT; i++)
+		if (mode == DISK_LUCKY || disk_hash(seed + i) & 1)
 			disk_turn(&folder, &d->log->event[d->pending[i]]);
 	for (size_t i = 0; i < folder.n; i++) {
-		if (mode == DISK_RANDOM)
-			disk_put_torn(d, folder.entry[i].file, folder.entry[i].name, seed);
+		if (mode != DISK_STRICT)
+			disk_put_torn(d, folder.entry[i].file, folder.entry[i].name, mode, seed);
 		else
 			disk_put(d->log->folder, folder.entry[i].name, &d->content[folder.entry[i].file]);
 	}

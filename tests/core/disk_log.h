@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -68,6 +69,7 @@ static struct {
 	struct disk_log *log;          /* NULL: nothing is recorded */
 	unsigned fd[DISK_FDS];         /* file number + 1 */
 	char name[DISK_FILES][DISK_NAME]; /* by file number; "": it has none */
+	bool syncs_fail;               /* each ends with an error, and who knows what was written */
 } disk_recorder = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 static bool disk_matters(const char *name)
@@ -314,10 +316,21 @@ static int disk_sync(const char *call, int fd)
 	int rc = DISK_REAL(int, call, int)(fd);
 
 	pthread_mutex_lock(&disk_recorder.mutex);
+	if (disk_recorder.syncs_fail && disk_file_of(fd)) {
+		errno = EIO;
+		rc = -1;
+	}
 	if (rc == 0)
 		disk_synced(fd);
 	pthread_mutex_unlock(&disk_recorder.mutex);
 	return rc;
+}
+
+static void disk_syncs_fail(bool fail)
+{
+	pthread_mutex_lock(&disk_recorder.mutex);
+	disk_recorder.syncs_fail = fail;
+	pthread_mutex_unlock(&disk_recorder.mutex);
 }
 
 int fsync(int fd)

@@ -129,15 +129,16 @@ static inline void recover(struct little *l)
 		gw_ranges_free(&l->apply.on_ring[i].known);
 	free(l->apply.on_ring);
 	gw_repair_recovered(&l->d);
+	l->d.nboots = 0; /* or sinks would be told of them on a link */
 	l->d.phase = GW_PHASE_RUNNING;
 	gw_commit_now(&l->d);
 }
 
 struct little_options {
 	const char *path, *ring, *boot, *layout;
-	uint64_t max_size;
+	uint64_t max_size, ring_size; /* 0: 1 MiB */
 	int64_t idle_ms;
-	bool dies;
+	bool dies, thins, stamps;
 };
 
 /* NULL with *err: the store could not be opened. */
@@ -147,7 +148,7 @@ static inline struct little *little_start(const struct little_options *o, struct
 	struct little *l = calloc(1, sizeof(*l));
 	struct gw_store_options store = { .path = o->path, .max_size = o->max_size, .boot = o->boot,
 					  .build_ms = 1, .idle_ms = o->idle_ms, .event = gw_repair_event };
-	struct gw_ring_options ring = { .path = o->ring, .size = 1 << 20, .boot = o->boot };
+	struct gw_ring_options ring = { .path = o->ring, .size = o->ring_size ? o->ring_size : 1 << 20, .boot = o->boot };
 	const char *why;
 
 	if (!l)
@@ -155,7 +156,10 @@ static inline struct little *little_start(const struct little_options *o, struct
 	l->centre = centre;
 	l->dies = o->dies;
 	l->d.memory = gw_memory_new();
+	l->stamps = o->stamps;
 	l->d.core.buffer.sync_ms = 5;
+	l->d.core.buffer.max_size = (int64_t)o->max_size;
+	l->d.core.buffer.when_full = o->thins ? GW_THIN : GW_DROP_OLDEST;
 	store.event_arg = &l->d;
 	ring.buffer = l->d.info.buffer;
 	if (gw_loop_new(&l->d.loop, err) < 0 ||
@@ -193,6 +197,7 @@ static inline void little_stop(struct little *l)
 		gw_watch_stop(l->sink[i].timer);
 	}
 	gw_ring_close(l->d.ring, true);
+	gw_evict_free(&l->d);
 	for (unsigned i = 0; i < LITTLE_DEVICES; i++)
 		free(l->device[i]);
 	for (size_t i = 0; i < l->d.nlayouts; i++)

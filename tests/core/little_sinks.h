@@ -42,8 +42,10 @@ struct little {
 	bool dies;   /* killed when it has recovered, before the first commit */
 	bool answered, failed;
 	struct gw_err err;
-	/* The centre of the sink was told a reading, or a loss; NULL: nobody listens. */
+	/* The centre of the sink was told a reading, or a loss; a window; NULL: nobody listens. */
 	void (*note)(unsigned sink, const struct gw_reading *r, const struct gw_loss_row *loss);
+	void (*note_window)(unsigned sink, const struct gw_window *w);
+	size_t corrections; /* told */
 };
 
 static inline void owe(struct little *l, unsigned sink, const struct gw_ack *ack)
@@ -152,15 +154,40 @@ static inline uint64_t little_loss_id(void *arg)
 	return gw_outlet_ops.loss_id(arg);
 }
 
-/* It never thins. */
 static inline int little_window(void *arg, const struct gw_window_row *row)
 {
-	return gw_outlet_ops.window(arg, row);
+	struct gw_sink *s = arg;
+	struct little *l = (struct little *)(void *)s->daemon;
+	const struct gw_window *w = l->stamps ? gw_timekeeper_send_window(s, row->window) : row->window;
+	struct gw_ack ack = { .what = GW_ACK_WINDOW, .result = GW_ACK_DONE, .device = row->device,
+			      .from = row->id, .credit = 1 };
+
+	if (!w)
+		return 0;
+	centre_window(&l->centre[index_of(s)][device_index(l, w->device)], w->from, w->to, w->crc);
+	if (l->note_window)
+		l->note_window(index_of(s), w);
+	owe(l, index_of(s), &ack);
+	return 1;
+}
+
+static inline void little_got_windows(void *arg, struct gw_windows *windows, const struct gw_err *err)
+{
+	struct gw_sink *s = arg;
+
+	(void)err;
+	s->asked--;
+	gw_deliver_windows(s->deliver, windows);
 }
 
 static inline void little_fetch_windows(void *arg, uint64_t from_id, size_t max_bytes)
 {
-	gw_outlet_ops.fetch_windows(arg, from_id, max_bytes);
+	struct gw_sink *s = arg;
+
+	s->asked++;
+	gw_store_windows(s->daemon->store,
+			 &(struct gw_windows_query){ .sink = s->number, .from_id = from_id,
+						     .max_bytes = max_bytes }, little_got_windows, s);
 }
 
 static inline void little_window_gone(void *arg, uint64_t id)
@@ -168,12 +195,17 @@ static inline void little_window_gone(void *arg, uint64_t id)
 	gw_outlet_ops.window_gone(arg, id);
 }
 
-/* Its clock never becomes trusted under way. */
 static inline int little_correction(void *arg, uint64_t id)
 {
-	(void)arg;
-	(void)id;
-	return -1;
+	struct gw_sink *s = arg;
+	struct little *l = (struct little *)(void *)s->daemon;
+	struct gw_ack ack = { .what = GW_ACK_CORRECTION, .result = GW_ACK_DONE, .from = id, .credit = 1 };
+
+	if (!gw_clock_correction(l->d.clock, id))
+		return -1;
+	l->corrections++;
+	owe(l, index_of(s), &ack);
+	return 1;
 }
 
 static inline void little_corrected(void *arg, uint64_t id)

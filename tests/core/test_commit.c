@@ -65,10 +65,32 @@ static void a_commit_before_its_time_has_the_reading_that_made_it_full(void **st
 	little_stop(l);
 }
 
+/* One takes 2 MiB; what lay there when it began waits for no second `sync`. */
+static void what_a_commit_has_no_room_for_follows_at_once(void **state)
+{
+	const struct little_options o = { .path = path, .ring = ring, .boot = "boot-1", .max_size = 64 << 20,
+					  .ring_size = 16 << 20 };
+	struct gw_err err;
+	struct little *l = little_start(&o, centre, &err);
+	int64_t end_us = gw_now_us() + 20 * 1000000;
+
+	(void)state;
+	assert_non_null(l);
+	l->d.core.buffer.sync_ms = 3600 * 1000;
+	for (unsigned i = 0; i < 500; i++)
+		assert_true(gw_commit_take(&l->d, l->device[0], little_new_reading(l, 1, 1000)));
+	gw_commit_now(&l->d);
+	while (!gw_commit_idle(&l->d) && gw_now_us() < end_us)
+		little_turn(l);
+	assert_true(gw_commit_idle(&l->d));
+	little_stop(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_commit_before_its_time_has_the_reading_that_made_it_full, begin, end),
+		cmocka_unit_test_setup_teardown(what_a_commit_has_no_room_for_follows_at_once, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,15 +8,26 @@
 
 #include <sqlite3.h>
 
-/* Live for both sinks, then one is away until its readings are dropped, then it catches up. */
+static size_t corrections; /* told on the first day */
+
+/*
+ * Nobody knows the time at first, and both sinks are told so; one of them gets some of it only when it is
+ * known.  Then that one is away until its readings are dropped, then it catches up.
+ */
 static void first_day(void)
 {
 	struct little *l = start("boot 1", "layout");
 
 	little_connect(l, 0);
 	little_connect(l, 1);
-	produce(l, 90);
+	produce(l, 30);
+	gw_deliver_disconnected(l->sink[1].deliver);
+	produce(l, 30);
+	set_clock(l);
+	little_connect(l, 1);
+	produce(l, 60);
 	settle(l); /* or what is on its way is received, and dropped all the same */
+	corrections = l->corrections;
 	gw_deliver_disconnected(l->sink[1].deliver);
 	produce(l, 800);
 	little_connect(l, 1);
@@ -35,7 +46,23 @@ static void second_day(void)
 	stop(l);
 }
 
-static struct story *days;
+/* One is away until its readings become windows, and these ten minutes or losses. */
+static void thin_day(void)
+{
+	struct little *l;
+
+	thins = true;
+	l = start("boot 3", "layout");
+	little_connect(l, 0);
+	produce(l, 900);
+	little_connect(l, 1);
+	produce(l, 60);
+	settle(l);
+	stop(l);
+	thins = false;
+}
+
+static struct story *days, *thin;
 
 static int make_days(void **state)
 {
@@ -45,8 +72,14 @@ static int make_days(void **state)
 	snprintf(path, sizeof(path), "%s/b.db", folder);
 	snprintf(ring, sizeof(ring), "%s.ring", folder);
 	days = story_begin(NULL, 0);
+	vouches = false;
 	first_day();
 	second_day();
+	story_end();
+	disk_empty(folder);
+	forget_centre();
+	thin = story_begin(NULL, 0);
+	thin_day();
 	story_end();
 	return 0;
 }
@@ -55,6 +88,7 @@ static int remove_all(void **state)
 {
 	(void)state;
 	story_forget(days);
+	story_forget(thin);
 	forget_centre();
 	disk_empty(folder);
 	unlink(ring);
@@ -63,24 +97,33 @@ static int remove_all(void **state)
 
 static void the_recording_has_it_all(void **state)
 {
-	size_t calls[DISK_FOLDER + 1] = { 0 }, dropped = 0;
+	size_t calls[DISK_FOLDER + 1] = { 0 }, dropped = 0, windows = 0;
 
 	(void)state;
 	for (size_t i = 0; i < days->log->n; i++)
 		calls[days->log->event[i].what]++;
 	for (size_t i = 0; i < days->ntold; i++)
-		dropped += days->told[i].loss && days->told[i].row.cause == GW_LOSS_BUFFER_FULL;
+		dropped += days->told[i].what == A_LOSS && days->told[i].row.cause == GW_LOSS_BUFFER_FULL;
+	for (size_t i = 0; i < thin->ntold; i++)
+		windows += thin->told[i].what == A_WINDOW;
 	assert_true(calls[DISK_WRITE] > 700 && calls[DISK_SYNC] > 70 && calls[DISK_SIZE] > 1);
 	assert_true(calls[DISK_CREATE] >= 6 && calls[DISK_RENAME] >= 1 && calls[DISK_REMOVE] >= 2);
 	assert_true(calls[DISK_FOLDER] >= 4);
-	assert_true(dropped > 0);
+	assert_true(dropped > 0 && windows > 2);
+	assert_true(corrections >= 2 && days->nrings > 5);
 	assert_true(days->nmarks > 500);
 }
 
 static void power_may_be_cut_at_any_time(void **state)
 {
 	(void)state;
-	cut_between(days, "two days", 0, days->log->n, 260);
+	cut_between(days, "two days", 0, days->log->n, 240);
+}
+
+static void power_may_be_cut_while_readings_become_windows(void **state)
+{
+	(void)state;
+	cut_between(thin, "a thin day", 0, thin->log->n, 120);
 }
 
 static void power_may_be_cut_at_the_first_start(void **state)
@@ -108,6 +151,52 @@ static void a_disk_that_lies_is_found_out(void **state)
 	assert_true(broken > 10);
 }
 
+static void commit_all(struct little *l)
+{
+	do {
+		gw_commit_now(&l->d);
+		while (l->d.commit_running)
+			little_turn(l);
+	} while (!gw_commit_idle(&l->d) && !*l->d.store_error);
+}
+
+/*
+ * The sync of the commit that has the correction fails: nobody knows whether it is on the disk.  What it
+ * covers may go out neither with the old time nor with the true one, or after a cut it comes with two.
+ */
+static void a_correction_in_a_commit_that_failed_gives_no_reading_two_times(void **state)
+{
+	struct story *s;
+	struct little *l;
+	size_t at;
+
+	(void)state;
+	disk_empty(folder);
+	unlink(ring);
+	forget_centre();
+	vouches = false;
+	s = story_begin(NULL, 0);
+	l = start("boot 1", "layout");
+	produce(l, 60);
+	commit_all(l);
+	disk_syncs_fail(true);
+	set_clock(l);
+	while (l->d.commit_running)
+		little_turn(l);
+	assert_string_not_equal(l->d.store_error, "");
+	little_connect(l, 0);
+	for (unsigned i = 0; i < 100 && s->ntold == 0; i++)
+		little_go(l);
+	at = disk_now();
+	disk_syncs_fail(false);
+	settle(l);
+	stop(l);
+	story_end();
+	cut_between(s, "a commit that failed", at, at, 3);
+	cut_between(s, "after it", at, s->log->n, 12);
+	story_forget(s);
+}
+
 /* ---- a cut while the gateway comes back from one, or from worse ---- */
 
 /* A gateway comes back on what lies in the folder, and is recorded. */
@@ -119,6 +208,7 @@ static struct story *come_back(const struct story *before, size_t at)
 
 	forget_centre();
 	remember(before, at, centre, kept);
+	vouches = true;
 	for (unsigned k = 0; k < LITTLE_DEVICES; k++)
 		gw_ranges_free(&kept[k]);
 	unlink(ring);
@@ -233,6 +323,8 @@ int main(void)
 		cmocka_unit_test(a_disk_that_lies_is_found_out),
 		cmocka_unit_test(power_may_be_cut_at_the_first_start),
 		cmocka_unit_test(power_may_be_cut_at_any_time),
+		cmocka_unit_test(power_may_be_cut_while_readings_become_windows),
+		cmocka_unit_test(a_correction_in_a_commit_that_failed_gives_no_reading_two_times),
 		cmocka_unit_test(power_may_be_cut_again_at_once),
 		cmocka_unit_test(power_may_be_cut_while_a_former_format_is_taken_over),
 		cmocka_unit_test(power_may_be_cut_while_a_damaged_buffer_is_salvaged),
