@@ -316,10 +316,8 @@ static int disk_sync(const char *call, int fd)
 	int rc = DISK_REAL(int, call, int)(fd);
 
 	pthread_mutex_lock(&disk_recorder.mutex);
-	if (disk_recorder.syncs_fail && disk_file_of(fd)) {
-		errno = EIO;
-		rc = -1;
-	}
+	if (disk_recorder.syncs_fail && disk_file_of(fd))
+		errno = EIO, rc = -1;
 	if (rc == 0)
 		disk_synced(fd);
 	pthread_mutex_unlock(&disk_recorder.mutex);
