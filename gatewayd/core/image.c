@@ -128,6 +128,13 @@ static bool read_page(const struct gw_image *i, uint64_t at, unsigned char *page
 	return i->frame[at] && read_at(i->wal, page, PAGE, WAL_HEADER + at * FRAME + FRAME_HEADER);
 }
 
+bool gw_image_is_leaf(const struct gw_image *i, uint64_t at)
+{
+	unsigned char page[PAGE];
+
+	return at > 0 && read_page(i, at, page) && page[0] == LEAF_TABLE;
+}
+
 static uint64_t number_of(const struct gw_image *i, uint64_t at)
 {
 	return at < i->pages ? at + 1 : i->frame[at - i->pages];

@@ -48,6 +48,7 @@ void gw_image_close(struct gw_image *i); /* NULL is allowed */
 /* Pages of the database, then those in the WAL. */
 uint64_t gw_image_pages(const struct gw_image *i);
 uint64_t gw_image_wal_begins(const struct gw_image *i);
+bool gw_image_is_leaf(const struct gw_image *i, uint64_t at); /* of a table: its rows begin there */
 void gw_image_leave_wal(struct gw_image *i); /* from now on the database alone */
 /* Rows on the page at that place, 0 to gw_image_pages() - 1; one that cannot be read has none. */
 void gw_image_scan(struct gw_image *i, uint64_t at, gw_image_fn *fn, void *arg);

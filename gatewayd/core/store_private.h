@@ -114,6 +114,8 @@ struct gw_salvage {
 	bool due_known, sinks_known; /* could be read */
 	bool mixed;      /* the WAL beside it was not its own */
 	uint64_t at;     /* the next page */
+	uint64_t given;  /* pages below were given back to a full disk */
+	uint64_t slice;  /* pages at a time; 0: the usual */
 	uint64_t below;  /* ids of its rows */
 	uint64_t rows;   /* moved */
 };

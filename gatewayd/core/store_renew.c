@@ -132,15 +132,28 @@ int gw_renew_end(struct gw_db *d)
 /* ---- under way ---- */
 
 /* Everything into the file itself, which is held by its descriptor; the connection still reads it. */
+static int move_wal(struct gw_db *d)
+{
+	int rc;
+
+	gw_db_finalize(d);
+	rc = sqlite3_wal_checkpoint_v2(d->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (gw_db_rc_is(rc, SQLITE_FULL) && gw_reserve_release(d))
+		rc = sqlite3_wal_checkpoint_v2(d->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return rc;
+}
+
+/* On a full disk again, until there is room: nobody else has what is in the WAL. */
 static int take_removed(struct gw_db *d, char aside[512], struct gw_err *err)
 {
-	int fd = dup(d->file);
+	int rc = d->sql ? move_wal(d) : SQLITE_OK;
+	int fd = gw_db_rc_is(rc, SQLITE_FULL) ? -1 : dup(d->file);
 
+	if (gw_db_rc_is(rc, SQLITE_FULL))
+		return gw_db_err(d, rc, "begin it anew", err);
 	if (fd < 0)
 		return gw_err_sys(err, errno, "buffer %s", d->path);
 	if (d->sql) {
-		gw_db_finalize(d);
-		sqlite3_wal_checkpoint_v2(d->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 		sqlite3_db_config(d->sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		d->former = d->sql;
 		d->sql = NULL;

@@ -5,7 +5,7 @@
  * Each row that carries its CRC and was committed goes on under its old id, so the order stays.
  * What is due goes in any case; the rest only while it is young enough and there is plenty of room.
  * Which database is being read stands in `meta` (salvage), so a restart begins it again; rows that
- * were moved are not moved twice.
+ * were moved are not moved twice.  On a full disk the pages that were moved are given back.
  */
 #include "core/store_private.h"
 
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 600, PAGES_A_SLICE = 256 };
+enum { PATH_SIZE = 600, PAGES_A_SLICE = 256, SMALLEST_SLICE = 8 };
 
 struct slice {
 	struct gw_db *d;
@@ -155,7 +155,7 @@ static int move(struct slice *s)
 {
 	struct gw_db *d = s->d;
 	struct gw_salvage *v = &d->salvage;
-	uint64_t upto = v->at + PAGES_A_SLICE;
+	uint64_t upto = v->at + (v->slice ? v->slice : PAGES_A_SLICE);
 
 	s->rc = gw_db_begin(d);
 	if (s->rc == SQLITE_OK)
@@ -165,6 +165,55 @@ static int move(struct slice *s)
 	if (s->rc == SQLITE_OK)
 		s->rc = gw_counts_put(d);
 	return s->rc == SQLITE_OK ? gw_db_end(d) : s->rc;
+}
+
+/* ---- a full disk ---- */
+
+/* Of the pages below v->at: their rows are in the new database.  Those on which rows go on are none
+ * of them.  False: no page was given back. */
+static bool give_back_pages(struct gw_salvage *v)
+{
+	uint64_t pages = gw_image_wal_begins(v->image), given = 0;
+	int fd = *v->aside ? open(v->aside, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+
+	for (; fd >= 0 && v->given < v->at && v->given < pages; v->given++) {
+		if (gw_image_is_leaf(v->image, v->given) &&
+		    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			      (off_t)(v->given * GW_BUFFER_PAGE), GW_BUFFER_PAGE) == 0)
+			given++;
+	}
+	if (fd >= 0)
+		close(fd);
+	return given > 0;
+}
+
+/* What was moved is given back; then smaller slices, at last the reserve.  False: there is no room. */
+static bool find_room(struct gw_db *d)
+{
+	struct gw_salvage *v = &d->salvage;
+	bool disk = gw_disk_is_full(d->path, d->wal_room);
+
+	if (disk && give_back_pages(v))
+		return true;
+	v->slice = (v->slice ? v->slice : PAGES_A_SLICE) / 2;
+	if (v->slice >= SMALLEST_SLICE)
+		return true;
+	v->slice = SMALLEST_SLICE;
+	return disk && gw_reserve_release(d);
+}
+
+/* Commits on a full disk let the file grow no more; we give back as much as we take. */
+static int move_on_full_disk(struct slice *s)
+{
+	uint64_t pages = s->d->disk_pages, now;
+	int rc;
+
+	if (pages)
+		gw_db_stop_growth(s->d, 0);
+	rc = move(s);
+	if (pages && gw_db_number(s->d, GW_SQL_PAGES, &now) == SQLITE_OK)
+		gw_db_stop_growth(s->d, now > pages ? now : pages);
+	return rc;
 }
 
 /* ---- the end ---- */
@@ -202,18 +251,31 @@ static void finish(struct gw_db *d, bool full)
 	gw_db_tell(d, &e);
 }
 
+/* On a disk that is nearly full what was moved is given back at once: the WAL must be moved too. */
+static void moved(struct gw_db *d, uint64_t rows)
+{
+	d->salvage.rows += rows;
+	if (gw_disk_is_full(d->path, d->wal_room))
+		give_back_pages(&d->salvage);
+}
+
 bool gw_salvage_go_on(struct gw_db *d)
 {
 	struct slice s = { .d = d };
-	int rc = move(&s);
+	uint64_t at = d->salvage.at;
+	int rc = move_on_full_disk(&s);
 
 	if (rc != SQLITE_OK && !sqlite3_get_autocommit(d->sql))
 		gw_db_run(d, GW_SQL_ROLLBACK, "");
 	gw_counts_settle(d, rc == SQLITE_OK);
 	if (rc == SQLITE_OK)
-		d->salvage.rows += s.moved;
+		moved(d, s.moved);
 	if (gw_db_rc_is(rc, SQLITE_FULL))
+		d->salvage.at = at;
+	if (gw_db_rc_is(rc, SQLITE_FULL) && !find_room(d))
 		finish(d, true);
+	else if (gw_db_rc_is(rc, SQLITE_FULL))
+		gw_db_judge(d, rc); /* once more */
 	else if (rc != SQLITE_OK)
 		d->salvage.at = 0; /* once more when the disk works again */
 	else if (d->salvage.at >= gw_image_pages(d->salvage.image))

@@ -11,12 +11,14 @@
 enum { PATIENCE_US = 20 * 1000000, IN_STORE = 30, ON_RING = 45 };
 
 static char folder[64], path[96], older[96], ring[96];
+static uint64_t max_size;
 static struct centre centre[LITTLE_SINKS][LITTLE_DEVICES];
 static struct gw_err err;
 
 static int make_folder(void **state)
 {
 	(void)state;
+	max_size = 4 << 20;
 	snprintf(folder, sizeof(folder), "/dev/shm/test_recover.XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/b.db", folder);
@@ -40,7 +42,7 @@ static int remove_folder(void **state)
 static struct little *start(void)
 {
 	return little_start(&(struct little_options){ .path = path, .ring = ring, .boot = "boot",
-						      .max_size = 4 << 20 },
+						      .max_size = max_size },
 			    centre, &err);
 }
 
@@ -208,6 +210,29 @@ static void committed_readings_that_are_gone_are_declared_though_the_ring_is_the
 	assert_int_equal(o.lost_by_fault, IN_STORE); /* the ring tells exactly which */
 }
 
+/* ---- more than a new database may hold ---- */
+
+static void what_a_smaller_buffer_cannot_take_of_a_damaged_one_is_declared(void **state)
+{
+	enum { MANY = 2400 };
+	static const char junk[100] = "no header";
+	struct outcome o;
+	struct little *l;
+	int fd;
+
+	(void)state;
+	l = start();
+	produce(l, MANY);
+	little_stop(l);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, junk, sizeof(junk), 0), sizeof(junk));
+	close(fd);
+	max_size = 1 << 20;
+	o = come_back();
+	assert_int_equal(o.received + o.lost_by_fault, MANY);
+	assert_true(o.received > 500 && o.lost_by_fault > 500);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
 int main(void)
@@ -215,6 +240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_is_lost_by_a_kill),
 		TEST(what_lies_behind_damage_in_the_ring_is_declared),
+		TEST(what_a_smaller_buffer_cannot_take_of_a_damaged_one_is_declared),
 		TEST(committed_readings_that_are_gone_are_declared_though_the_ring_is_there),
 	};
 

@@ -324,6 +324,196 @@ static void a_full_disk_costs_the_reserve_and_lets_go_of_what_is_not_due(void **
 	assert_true(s.verify.integrity_ok);
 }
 
+/* ---- damage, and no space for a new one ---- */
+
+static struct gw_store_event salvaged;
+static unsigned salvages, put_aside;
+
+static void on_event(void *arg, const struct gw_store_event *e)
+{
+	(void)arg;
+	put_aside += e->kind == GW_STORE_PUT_ASIDE;
+	if (e->kind == GW_STORE_SALVAGED) {
+		salvaged = *e;
+		salvages++;
+	}
+}
+
+static void wait_for_salvage(void)
+{
+	for (int i = 0; i < 2000 && !salvages; i++)
+		assert_int_equal(gw_loop_turn(s.loop, 10, &s.err), 0);
+	assert_int_equal(salvages, 1);
+}
+
+static void lose_the_header(void)
+{
+	static const char junk[100] = "no header";
+	int fd = open(s.path, O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(pwrite(fd, junk, sizeof(junk), 0), sizeof(junk));
+	close(fd);
+}
+
+/* All but so many bytes. */
+static void fill_disk(off_t leave)
+{
+	static char bytes[65536];
+	char name[128];
+	off_t size = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/filler", s.folder);
+	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	while ((n = write(fd, bytes, sizeof(bytes))) > 0 || (n = write(fd, bytes, 4096)) > 0)
+		size += n;
+	assert_true(size >= leave);
+	assert_int_equal(ftruncate(fd, size - leave), 0);
+	close(fd);
+}
+
+static void remove_file(const char *suffix)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "%s%s", s.path, suffix);
+	unlink(name);
+}
+
+static void free_disk(void)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "%s/filler", s.folder);
+	unlink(name);
+}
+
+static bool small_disk(void)
+{
+	salvages = put_aside = 0;
+	s.opts.event = on_event;
+	s.opts.event_arg = NULL;
+	s.opts.max_size = 16 << 20;
+	if (mount_small("size=20m"))
+		return true;
+	print_message("mounting is not permitted here: NOT TESTED what happens on a full disk\n");
+	return false;
+}
+
+/* At the start: refused with the reason, begun anew with the next start that finds room. */
+static void a_damaged_buffer_waits_for_room_to_begin_a_new_one(void **state)
+{
+	struct gw_registration r;
+	char want[160];
+
+	(void)state;
+	if (!small_disk())
+		skip();
+	shop_open(&s);
+	r = shop_device(&s, "pump");
+	put(&(struct shop_batch){ r.device, r.next_seq, 500, 20, 5000, r.next_seq, r.next_seq + 499, false });
+	shop_close(&s);
+	lose_the_header();
+	remove_file(".reserve");
+	remove_file("-wal");
+	fill_disk(0);
+	for (int turn = 0; turn < 2; turn++) {
+		assert_int_equal(shop_try_open(&s), -1);
+		snprintf(want, sizeof(want), "buffer %s: cannot open: No space left on device", s.path);
+		assert_string_equal(s.err.msg, want);
+	}
+	free_disk();
+	shop_open(&s);
+	assert_true(s.info.salvaging && s.aside[0]);
+	assert_int_equal(shop_device(&s, "pump").next_seq, r.next_seq + 500);
+	wait_for_salvage();
+	assert_int_equal(shop_count(&s), 500);
+}
+
+static void the_reserve_is_room_enough_to_begin_a_new_one(void **state)
+{
+	struct gw_registration r;
+
+	(void)state;
+	if (!small_disk())
+		skip();
+	shop_open(&s);
+	r = shop_device(&s, "pump");
+	put(&(struct shop_batch){ r.device, r.next_seq, 500, 20, 5000, r.next_seq, r.next_seq + 499, false });
+	shop_close(&s);
+	lose_the_header();
+	fill_disk(0);
+	shop_open(&s);
+	assert_int_equal(shop_device(&s, "pump").next_seq, r.next_seq + 500);
+	wait_for_salvage();
+	assert_false(salvaged.full);
+	assert_int_equal(shop_count(&s), 500);
+}
+
+/* Under way: commits fail with the reason until there is room, then nothing is missing. */
+static void a_buffer_that_is_removed_on_a_full_disk_is_begun_anew_when_there_is_room(void **state)
+{
+	struct gw_registration r;
+	struct shop_batch b;
+
+	(void)state;
+	if (!small_disk())
+		skip();
+	shop_open(&s);
+	r = shop_device(&s, "pump");
+	b = (struct shop_batch){ r.device, r.next_seq, 500, 20, 5000, r.next_seq, r.next_seq + 599, false };
+	put(&b);
+	remove_file("");
+	remove_file(".reserve");
+	fill_disk(0);
+	b.from += 500;
+	b.n = 100;
+	for (int turn = 0; turn < 3; turn++) {
+		assert_int_equal(shop_put(&s, &b), -1);
+		assert_int_equal(s.err.sys, ENOSPC);
+	}
+	free_disk();
+	put(&b);
+	wait_for_salvage();
+	assert_int_equal(put_aside, 1);
+	assert_false(salvaged.full);
+	assert_int_equal(shop_count(&s), 600);
+}
+
+/* The old one and the new one together are more than the disk; commits go on meanwhile, or say why. */
+static void a_salvage_that_finds_no_room_takes_that_of_what_it_has_moved(void **state)
+{
+	struct gw_registration r;
+	uint64_t rows = 0;
+
+	(void)state;
+	if (!small_disk())
+		skip();
+	shop_open(&s);
+	r = shop_device(&s, "pump");
+	for (; shop_size(&s, "") < 8 << 20; rows += 100)
+		put(&(struct shop_batch){ r.device, r.next_seq + rows, 100, 100, 5000, r.next_seq,
+					  r.next_seq + rows + 99, false });
+	shop_close(&s);
+	lose_the_header();
+	fill_disk(1 << 20);
+	shop_open(&s);
+	shop_device(&s, "pump");
+	while (!salvages) {
+		if (shop_put(&s, &(struct shop_batch){ r.device, r.next_seq + rows, 1, 100, 5000, r.next_seq,
+						       r.next_seq + rows, false }) == 0)
+			rows++;
+		else
+			assert_int_equal(s.err.sys, ENOSPC);
+	}
+	assert_int_equal(shop_count(&s), rows);
+	assert_false(salvaged.full);
+	shop_verify(&s);
+	assert_true(s.verify.integrity_ok);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +525,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_slow_disk_holds_up_no_call, begin, unmount),
 		cmocka_unit_test_setup_teardown(a_reader_that_stays_lets_the_wal_grow_until_it_ends, begin, unmount),
 		cmocka_unit_test_setup_teardown(a_file_that_may_not_grow_is_an_error_until_it_may_again, begin, unmount),
+		cmocka_unit_test_setup_teardown(a_damaged_buffer_waits_for_room_to_begin_a_new_one, begin, unmount),
+		cmocka_unit_test_setup_teardown(the_reserve_is_room_enough_to_begin_a_new_one, begin, unmount),
+		cmocka_unit_test_setup_teardown(a_buffer_that_is_removed_on_a_full_disk_is_begun_anew_when_there_is_room,
+						begin, unmount),
+		cmocka_unit_test_setup_teardown(a_salvage_that_finds_no_room_takes_that_of_what_it_has_moved, begin, unmount),
 		cmocka_unit_test_setup_teardown(a_full_disk_costs_the_reserve_and_lets_go_of_what_is_not_due, begin, unmount),
 	};
 
