@@ -118,6 +118,7 @@ static void live_in_all_sinks(struct gw_daemon *d, const struct gw_device *dev)
 /* The device takes its number; a predecessor of that name hands over what it has counted. */
 static void install(struct gw_daemon *d, struct gw_device *dev)
 {
+	uint64_t absent = gw_commit_absent_next(d, dev->number);
 	struct gw_device *old;
 
 	d->devices = gw_grow(d->devices, &d->ndevices, dev->number + 1u, sizeof(*d->devices));
@@ -131,6 +132,11 @@ static void install(struct gw_daemon *d, struct gw_device *dev)
 		dev->next_changed = true;
 		if (dev->layout != old->layout)
 			dev->from_seq = dev->next_seq;
+	} else if (absent > dev->next_seq) { /* it was registered before the store knew them all */
+		if (dev->from_seq == dev->next_seq)
+			dev->from_seq = absent;
+		dev->next_seq = absent;
+		dev->next_changed = true;
 	}
 	d->devices[dev->number] = dev;
 	gw_device_drop(old);
@@ -202,6 +208,7 @@ static void forget_devices(struct gw_daemon *d, struct gw_source *s)
 			gw_sink_tell_gone(d->sinks[k], dev->name);
 		d->layouts[dev->layout].current = false;
 		d->devices[dev->number] = NULL; /* gw_source_free() drops it */
+		gw_commit_absent(d, dev->number, dev->next_seq);
 	}
 }
 
@@ -358,6 +365,7 @@ void gw_apply_end(struct gw_apply *a)
 	d->plan = NULL;
 	free(a->first_seqs);
 	free(a->next_seqs);
+	free(a->bounds);
 	for (size_t i = 0; i < a->non_ring; i++)
 		gw_ranges_free(&a->on_ring[i].known);
 	free(a->on_ring);

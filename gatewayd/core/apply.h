@@ -31,7 +31,8 @@ struct gw_apply {
 	size_t staying; /* names that run now and are in the plan */
 	uint64_t *first_seqs; /* by device number, while recovering */
 	uint64_t *next_seqs;  /* the same: numbers below are committed */
-	size_t nfirst_seqs, nnext_seqs, from_ring;
+	uint64_t *bounds;     /* the same: numbers below may have been given */
+	size_t nfirst_seqs, nnext_seqs, nbounds, from_ring;
 	struct gw_from_ring *on_ring; /* by device number, while recovering */
 	size_t non_ring;
 	bool ring_damaged;

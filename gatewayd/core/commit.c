@@ -76,6 +76,29 @@ static struct gw_device *numbered(const struct gw_daemon *d, uint16_t number)
 	return number < d->ndevices ? d->devices[number] : NULL;
 }
 
+void gw_commit_absent(struct gw_daemon *d, uint16_t device, uint64_t next)
+{
+	size_t i = 0;
+
+	while (i < d->nabsent && d->absent[i].device != device)
+		i++;
+	if (i == d->nabsent) {
+		d->absent = gw_grow(d->absent, &d->absent_capacity, d->nabsent + 1, sizeof(*d->absent));
+		d->absent[d->nabsent++] = (struct gw_next_row){ .device = device };
+	}
+	if (d->absent[i].next_seq < next)
+		d->absent[i].next_seq = next;
+	gw_commit_later(d);
+}
+
+uint64_t gw_commit_absent_next(const struct gw_daemon *d, uint16_t device)
+{
+	for (size_t i = 0; i < d->nabsent; i++)
+		if (d->absent[i].device == device)
+			return d->absent[i].next_seq;
+	return 0;
+}
+
 static bool any_due(const struct gw_daemon *d, const struct gw_reading *r)
 {
 	for (size_t i = 0; i < d->nsinks; i++)
@@ -109,11 +132,17 @@ static uint64_t notes_size(const struct gw_daemon *d)
 	return n * GW_RING_NOTE;
 }
 
-void gw_commit_keep_room(struct gw_daemon *d)
+static uint64_t kept_for_notes(const struct gw_daemon *d)
 {
 	uint64_t notes = notes_size(d), most = gw_ring_size(d->ring) / 4;
 
-	gw_ring_reserve(d->ring, notes < most ? notes : most);
+	return notes < most ? notes : most;
+}
+
+/* And a note of what each device loses when there is no more. */
+void gw_commit_keep_room(struct gw_daemon *d)
+{
+	gw_ring_reserve(d->ring, kept_for_notes(d) + d->ndevices * GW_RING_NOTE);
 }
 
 /* So that no number is given twice after a kill. */
@@ -200,6 +229,26 @@ bool gw_commit_make_room(struct gw_daemon *d, size_t size)
 
 /* ---- a new reading ---- */
 
+/*
+ * For all sinks, in one note for each device that grows: however long the disk is away, a kill makes
+ * no number that was lost one that was never given.  A commit that runs takes what lies
+ * before it off the ring.
+ */
+static void note_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t seq)
+{
+	uint64_t stays = d->commit_running ? d->commit_head : gw_ring_tail(d->ring);
+	struct gw_ring_ack lost = { .device = dev->number, .lost = GW_LOSS_OVERLOAD + 1, .from = seq, .to = seq };
+
+	if (dev->lost_to && dev->lost_to + 1 == seq && dev->lost_note >= stays) {
+		gw_ring_grow_note(d->ring, dev->lost_note, seq);
+		dev->lost_to = seq;
+		return;
+	}
+	gw_ring_reserve(d->ring, kept_for_notes(d));
+	dev->lost_to = gw_ring_append_note(d->ring, &lost, &dev->lost_note) ? seq : 0;
+	gw_commit_keep_room(d);
+}
+
 static void lost_at_once(struct gw_daemon *d, const struct gw_reading *r)
 {
 	int64_t ts_ms = gw_timekeeper_known_ms(d, r);
@@ -229,6 +278,7 @@ bool gw_commit_take(struct gw_daemon *d, struct gw_device *dev, struct gw_readin
 	dev->next_seq++; /* not before: it must not be noted as given while it lies nowhere */
 	dev->next_changed = true;
 	if (!kept) {
+		note_lost(d, dev, r->seq);
 		lost_at_once(d, r);
 		return false;
 	}

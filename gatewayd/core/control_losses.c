@@ -20,11 +20,12 @@ struct listing {
 	size_t nthinned, thinned_capacity;
 };
 
-static void on_device(void *arg, uint16_t device, const char *name, uint64_t first_seq, uint64_t next_seq)
+static void on_device(void *arg, uint16_t device, const char *name, uint64_t first_seq, uint64_t next_seq,
+		      uint64_t bound)
 {
 	struct listing *l = arg;
 
-	(void)first_seq, (void)next_seq;
+	(void)first_seq, (void)next_seq, (void)bound;
 	l->names = gw_grow(l->names, &l->names_n, device + 1u, sizeof(*l->names));
 	free(l->names[device]);
 	l->names[device] = strdup(name);

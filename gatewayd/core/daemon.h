@@ -145,7 +145,7 @@ struct gw_daemon {
 	bool salvaging;     /* readings of a damaged database are on their way into the new one */
 	bool salvage_exact; /* and what was due is known */
 	uint64_t damaged;   /* since the start: readings found damaged in the buffer, windows' among them */
-	struct gw_next_row *absent; /* numbers given to devices that are not configured */
+	struct gw_next_row *absent; /* numbers given to devices that are not configured, or were not */
 	size_t nabsent, absent_capacity;
 	uint64_t next_loss_id;
 
@@ -235,6 +235,10 @@ void gw_commit_on_timer(void *arg);
 enum { GW_COMMIT_RETRY_US = 1000000 };
 void gw_commit_in(struct gw_daemon *d, int64_t us);
 bool gw_commit_idle(const struct gw_daemon *d); /* nothing pending and none running */
+/* A device that is not configured: its numbers below `next` were given, and are not given again when it
+ * comes back, whatever the store knows of it by then. */
+void gw_commit_absent(struct gw_daemon *d, uint16_t device, uint64_t next);
+uint64_t gw_commit_absent_next(const struct gw_daemon *d, uint16_t device); /* 0: nothing is known */
 /* Room for `size` bytes in the ring, by letting go what every sink has taken. */
 bool gw_commit_make_room(struct gw_daemon *d, size_t size);
 /* Before something is appended to the ring: what making room would have to note there keeps its place. */

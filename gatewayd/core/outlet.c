@@ -165,7 +165,8 @@ static void settled(void *arg, uint16_t device, uint64_t from, uint64_t to, int 
 	struct gw_ring_ack ack = { .sink = s->number, .device = device, .lost = (uint32_t)(cause + 1),
 				   .from = from, .to = to };
 
-	if (gw_ring_append_ack(s->daemon->ring, &ack))
+	if (cause == GW_LOSS_OVERLOAD /* noted for all sinks when it happened */ ||
+	    gw_ring_append_ack(s->daemon->ring, &ack))
 		gw_commit_later(s->daemon);
 	else
 		gw_commit_soon(s->daemon);

@@ -33,7 +33,8 @@ static void on_boot(void *arg, uint32_t number, const char *id)
 	snprintf(b->id, sizeof(b->id), "%s", id);
 }
 
-static void on_device(void *arg, uint16_t device, const char *name, uint64_t first_seq, uint64_t next_seq)
+static void on_device(void *arg, uint16_t device, const char *name, uint64_t first_seq, uint64_t next_seq,
+		      uint64_t bound)
 {
 	struct gw_apply *a = arg;
 
@@ -42,6 +43,8 @@ static void on_device(void *arg, uint16_t device, const char *name, uint64_t fir
 	a->next_seqs = gw_grow(a->next_seqs, &a->nnext_seqs, device + 1u, sizeof(*a->next_seqs));
 	a->first_seqs[device] = first_seq;
 	a->next_seqs[device] = next_seq;
+	a->bounds = gw_grow(a->bounds, &a->nbounds, device + 1u, sizeof(*a->bounds));
+	a->bounds[device] = bound;
 }
 
 /* Of readings made under names that are no longer configured. */
@@ -158,6 +161,14 @@ static void ring_loss(struct gw_apply *a, struct gw_sink *s, const struct gw_rin
 	gw_deliver_give_up(s->deliver, &g);
 }
 
+static void ring_settled(struct gw_apply *a, struct gw_sink *s, const struct gw_ring_ack *ack)
+{
+	if (ack->lost && ack->lost <= GW_LOSS_CAUSES)
+		ring_loss(a, s, ack);
+	else
+		gw_deliver_settle(s->deliver, ack->device, ack->from, ack->to);
+}
+
 static void ring_ack(struct gw_apply *a, const struct gw_ring_ack *ack)
 {
 	struct gw_device *dev = configured(a, ack->device);
@@ -169,13 +180,9 @@ static void ring_ack(struct gw_apply *a, const struct gw_ring_ack *ack)
 	}
 	note_known(a, ack->device, ack->from, ack->to);
 	for (size_t i = 0; i < a->d->nsinks && ack->sink == 0; i++)
-		gw_deliver_settle(a->d->sinks[i]->deliver, ack->device, ack->from, ack->to);
-	if (!s)
-		return;
-	if (ack->lost && ack->lost <= GW_LOSS_CAUSES)
-		ring_loss(a, s, ack);
-	else
-		gw_deliver_settle(s->deliver, ack->device, ack->from, ack->to);
+		ring_settled(a, a->d->sinks[i], ack);
+	if (s)
+		ring_settled(a, s, ack);
 }
 
 static void ring_told(struct gw_apply *a, const struct gw_ring_ack *told)
@@ -220,14 +227,40 @@ static void declare(struct gw_daemon *d, const struct gw_giveup *g)
 	}
 }
 
+/* What is known to have been given of a device. */
+static uint64_t known_next(const struct gw_apply *a, uint16_t number)
+{
+	uint64_t on_ring = number < a->non_ring ? a->on_ring[number].next : 0;
+
+	return on_ring > a->next_seqs[number] ? on_ring : a->next_seqs[number];
+}
+
+/* What may have been given, of a device that is not configured now: as .seq says, and the sinks. */
+static uint64_t absent_end(struct gw_apply *a, uint16_t number)
+{
+	uint64_t end = a->bounds[number];
+
+	for (size_t i = 0; i < a->d->nsinks; i++) {
+		const struct gw_ranges *due = gw_deliver_due_of(a->d->sinks[i]->deliver, number);
+
+		if (due && due->n && due->r[due->n - 1].to >= end)
+			end = due->r[due->n - 1].to + 1;
+	}
+	return end > known_next(a, number) && !configured(a, number) ? end : 0;
+}
+
 /* Is it not known what the former process did last?  An orderly stop has left no gap. */
-static bool is_lost(const struct gw_apply *a)
+static bool is_lost(struct gw_apply *a)
 {
 	size_t gaps = 0;
 
+	if (a->d->ring_found && gw_ring_is_whole(a->d->ring) && !a->ring_damaged)
+		return false;
 	for (size_t i = 0; i < a->ndevices; i++)
 		gaps += a->devices[i].gap_from != 0;
-	return gaps && (!a->d->ring_found || !gw_ring_is_whole(a->d->ring) || a->ring_damaged);
+	for (size_t i = 0; i < a->nnext_seqs; i++)
+		gaps += absent_end(a, (uint16_t)i) != 0;
+	return gaps > 0;
 }
 
 /* Without a whole ring: numbers that may have been given and are gone. */
@@ -280,30 +313,26 @@ static void keep_next(struct gw_apply *a, uint16_t number, uint64_t next)
 
 	if (configured(a, number) || number >= a->nnext_seqs || next <= a->next_seqs[number])
 		return;
-	d->absent = gw_grow(d->absent, &d->absent_capacity, d->nabsent + 1, sizeof(*d->absent));
-	d->absent[d->nabsent++] = (struct gw_next_row){ number, next };
+	gw_commit_absent(d, number, next);
 }
 
-/* Numbers that were due when the power went, of a device that is not configured now. */
+/*
+ * The gap of a device that is not configured now.  It is closed here and not when it comes back: then
+ * nobody knows any more how the process before this one ended.
+ */
 static void close_absent(struct gw_apply *a, uint16_t number)
 {
-	struct gw_daemon *d = a->d;
-	uint64_t next = 0;
+	uint64_t end = absent_end(a, number), next = known_next(a, number);
 
-	for (size_t i = 0; i < d->nsinks; i++) {
-		const struct gw_ranges *due = gw_deliver_due_of(d->sinks[i]->deliver, number);
-
-		if (due && due->n && due->r[due->n - 1].to >= next)
-			next = due->r[due->n - 1].to + 1;
-	}
-	if (configured(a, number) || next <= a->next_seqs[number])
+	if (!end)
 		return;
-	for (size_t i = 0; i < d->nsinks; i++)
-		gw_deliver_give_up(d->sinks[i]->deliver,
-				   &(struct gw_giveup){ .device = number, .from = a->next_seqs[number],
-							.to = next - 1, .cause = GW_LOSS_POWER_CUT,
-							.exact = true });
-	keep_next(a, number, next);
+	if (a->lost) {
+		declare(a->d, &(struct gw_giveup){ .device = number, .from = next, .to = end - 1,
+						   .cause = a->ring_damaged ? GW_LOSS_DAMAGED : GW_LOSS_POWER_CUT,
+						   .exact = false });
+		next = end;
+	}
+	gw_commit_absent(a->d, number, next);
 }
 
 void gw_recover_gaps(struct gw_apply *a)
@@ -334,7 +363,7 @@ static void visited(void *arg, const struct gw_err *err)
 		close_hole(a, (uint16_t)i);
 		keep_next(a, (uint16_t)i, a->on_ring[i].next);
 	}
-	for (size_t i = 0; !a->d->ring_found && i < a->nnext_seqs; i++)
+	for (size_t i = 0; i < a->nnext_seqs; i++)
 		close_absent(a, (uint16_t)i);
 	gw_recover_gaps(a);
 	gw_recovered(a, NULL);

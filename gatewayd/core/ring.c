@@ -299,11 +299,25 @@ const struct gw_reading *gw_ring_append(struct gw_ring *r, const struct gw_readi
 	return append(r, GW_RING_READING, reading, reading->size, at);
 }
 
+bool gw_ring_append_note(struct gw_ring *r, const struct gw_ring_ack *ack, uint64_t *at)
+{
+	return append(r, GW_RING_ACK, ack, sizeof(*ack), at) != NULL;
+}
+
+/* One aligned store: a kill finds the former range or the new one. */
+void gw_ring_grow_note(struct gw_ring *r, uint64_t at, uint64_t to)
+{
+	struct gw_ring_ack *ack = (struct gw_ring_ack *)(void *)(record_at(r, at) + 1);
+
+	assert(at >= gw_ring_tail(r) && at < gw_ring_head(r) && record_at(r, at)->kind == GW_RING_ACK);
+	atomic_store_explicit((_Atomic uint64_t *)&ack->to, to, memory_order_release);
+}
+
 bool gw_ring_append_ack(struct gw_ring *r, const struct gw_ring_ack *ack)
 {
 	uint64_t at;
 
-	return append(r, GW_RING_ACK, ack, sizeof(*ack), &at) != NULL;
+	return gw_ring_append_note(r, ack, &at);
 }
 
 bool gw_ring_append_told(struct gw_ring *r, const struct gw_ring_ack *told)

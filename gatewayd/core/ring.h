@@ -25,7 +25,7 @@ struct gw_ring;
 enum gw_ring_kind { GW_RING_READING = 1, GW_RING_ACK = 2, GW_RING_SKIP = 3, GW_RING_TOLD = 4 };
 
 /* A sink's acknowledgement, or that a range was declared lost: no longer due.  Of sink 0: these
- * numbers were given, and their readings are of no use to any sink any more. */
+ * numbers were given, and their readings are of no use to any sink any more; with `lost`, for all sinks. */
 /* Or GW_RING_TOLD: it was told these readings without a trusted time. */
 struct gw_ring_ack {
 	uint16_t sink, device; /* the store's numbers */
@@ -64,6 +64,9 @@ bool gw_ring_next(struct gw_ring *r, uint64_t *at, enum gw_ring_kind *kind, cons
  * pointer stays valid until the tail passes *at. */
 const struct gw_reading *gw_ring_append(struct gw_ring *r, const struct gw_reading *reading, uint64_t *at);
 bool gw_ring_append_ack(struct gw_ring *r, const struct gw_ring_ack *ack); /* false: no room */
+/* Also says where it lies; from there to the tail's passing its `to` may grow. */
+bool gw_ring_append_note(struct gw_ring *r, const struct gw_ring_ack *ack, uint64_t *at);
+void gw_ring_grow_note(struct gw_ring *r, uint64_t at, uint64_t to);
 bool gw_ring_append_told(struct gw_ring *r, const struct gw_ring_ack *told); /* the same; `lost` is 0 */
 
 uint64_t gw_ring_tail(const struct gw_ring *r);

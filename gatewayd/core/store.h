@@ -198,7 +198,9 @@ struct gw_state_row { /* the memory of a plugin */
 struct gw_store_visitor {
 	void *arg;
 	void (*boot)(void *arg, uint32_t number, const char *id); /* the last thousand, newest first */
-	void (*device)(void *arg, uint16_t device, const char *name, uint64_t first_seq, uint64_t next_seq);
+	/* bound: numbers below may have been given, as far as .seq knows. */
+	void (*device)(void *arg, uint16_t device, const char *name, uint64_t first_seq, uint64_t next_seq,
+		       uint64_t bound);
 	void (*layout)(void *arg, uint32_t layout, uint16_t device, const void *body, size_t size);
 	void (*due)(void *arg, uint16_t sink, uint16_t device, const struct gw_ranges *ranges);
 	void (*loss)(void *arg, const struct gw_loss_row *row);

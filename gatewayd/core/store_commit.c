@@ -212,8 +212,10 @@ static void take_next(struct gw_db *d, const struct gw_commit_work *w)
 	for (size_t i = 0; i < w->c.nnext; i++) {
 		struct gw_device_row *row = gw_db_device(d, w->c.next[i].device);
 
-		if (row)
-			row->given = row->pending_next = w->c.next[i].next_seq;
+		if (!row)
+			continue;
+		row->given = row->pending_next = w->c.next[i].next_seq;
+		row->settled = true;
 	}
 }
 
@@ -317,6 +319,8 @@ void gw_db_commit(struct gw_db *d, struct gw_commit_work *w)
 	int64_t began = monotonic_us();
 	int rc;
 
+	if (d->disk_pages) /* or a file full of what is due would never grow again */
+		end_of_shortage(d);
 	take_next(d, w);
 	swap_due(d, w);
 	rc = attempt(d, w);

@@ -357,7 +357,7 @@ static void write_exact_bounds(struct gw_db *d)
 	bool any = false;
 
 	for (size_t i = 0; i < d->ndevices; i++) {
-		if (!d->device[i].registered)
+		if (!d->device[i].registered && !d->device[i].settled)
 			continue;
 		gw_seqfile_set(d->seq, d->device[i].name, d->device[i].given);
 		any = true;

@@ -55,6 +55,7 @@ struct gw_device_row {
 	uint64_t pending_next; /* in the open transaction */
 	int64_t pending_readings;
 	bool registered; /* in this process */
+	bool settled;    /* a commit of this process said what was given */
 };
 
 struct gw_sink_row {

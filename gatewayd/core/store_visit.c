@@ -77,6 +77,8 @@ static void copy_devices(const struct gw_db *d, struct gw_snapshot *s)
 	for (; s->ndevices < d->ndevices; s->ndevices++) {
 		s->device[s->ndevices] = d->device[s->ndevices];
 		s->device[s->ndevices].name = gw_must(strdup(d->device[s->ndevices].name));
+		if (!gw_seqfile_get(d->seq, s->device[s->ndevices].name, &s->device[s->ndevices].reserved))
+			s->device[s->ndevices].reserved = 0;
 	}
 }
 
@@ -201,7 +203,8 @@ void gw_snapshot_show(const struct gw_snapshot *s, const struct gw_store_visitor
 	for (size_t i = 0; v->boot && i < s->nboots; i++)
 		v->boot(v->arg, s->boot[i].number, s->boot[i].id);
 	for (size_t i = 0; v->device && i < s->ndevices; i++)
-		v->device(v->arg, s->device[i].number, s->device[i].name, s->device[i].first, s->device[i].next);
+		v->device(v->arg, s->device[i].number, s->device[i].name, s->device[i].first, s->device[i].next,
+			  s->device[i].reserved);
 	for (size_t i = 0; v->layout && i < s->nlayouts; i++)
 		v->layout(v->arg, s->layout[i].number, s->layout[i].device, s->layout[i].body, s->layout[i].size);
 	for (size_t i = 0; v->due && i < s->ndue; i++)

@@ -125,6 +125,7 @@ static inline void recover(struct little *l)
 	little_wait(l);
 	free(l->apply.first_seqs);
 	free(l->apply.next_seqs);
+	free(l->apply.bounds);
 	for (size_t i = 0; i < l->apply.non_ring; i++)
 		gw_ranges_free(&l->apply.on_ring[i].known);
 	free(l->apply.on_ring);

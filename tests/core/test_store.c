@@ -182,9 +182,9 @@ static void saw(struct seen *v, const char *fmt, ...)
 static struct seen seen;
 static uint64_t base; /* first number of the device */
 
-static void see_device(void *arg, uint16_t device, const char *name, uint64_t first, uint64_t next)
+static void see_device(void *arg, uint16_t device, const char *name, uint64_t first, uint64_t next, uint64_t bound)
 {
-	(void)arg;
+	(void)arg, (void)bound;
 	saw(&seen, "device %u %s +%llu +%llu; ", device, name, (unsigned long long)(first - base),
 	    (unsigned long long)(next - base));
 }
