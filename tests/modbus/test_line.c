@@ -30,17 +30,20 @@ static void submit(struct plant *p, struct told *t)
 
 static void run(struct plant *p, struct told *t)
 {
-	submit(p, t);
-	UNTIL(p, t->done);
-	assert_int_equal(t->done, 1);
-	assert_int_equal(t->answers, t->job.count);
+	told_run(p->loop, p->line, t);
 }
 
 static void expect(struct plant *p, struct told *t, const char *reason)
 {
 	run(p, t);
-	for (unsigned i = 0; i < t->job.count; i++)
-		assert_string_equal(gw_reason_name(t->reasons[i]), reason);
+	told_all(t, reason);
+}
+
+/* A job whose own deadline is beyond that of the test: what ends it is not time. */
+static struct told *patient(struct told *t)
+{
+	t->manner.timeout_us = 10 * TOLD_DEADLINE_US;
+	return t;
 }
 
 static void expect_values(const struct told *t)
@@ -279,7 +282,7 @@ static void a_dribbling_answer_meets_the_total_deadline(void **state)
 	(void)state;
 	open_plant(&p, dribble);
 	expect(&p, job_for(&t, 1, 1, 5), "timeout");
-	assert_true(t.took_us >= 60 * MS && t.took_us < 200 * MS);
+	assert_true(t.took_us >= 60 * MS && t.took_us - t.late_us < 200 * MS);
 	expect(&p, &t, "good");
 	expect_values(&t);
 	close_plant(&p);
@@ -356,8 +359,7 @@ static void an_answer_with_a_wrong_field_is_protocol(void **state)
 		spoil_at = cases[i].at;
 		spoil_with = cases[i].with;
 		open_plant(&p, answer_spoiled);
-		expect(&p, job_for(&t, 1, 2, 0), "protocol");
-		assert_true(t.took_us < 50 * MS);
+		expect(&p, patient(job_for(&t, 1, 2, 0)), "protocol");
 		expect(&p, &t, "protocol");
 		p.server->script = answer_all;
 		expect(&p, &t, "good");
@@ -591,8 +593,7 @@ static void a_reset_within_the_answer_is_no_connection(void **state)
 
 	(void)state;
 	open_plant(&p, cut_off);
-	expect(&p, job_for(&t, 1, 1, 0), "no_connection");
-	assert_true(t.took_us < 50 * MS);
+	expect(&p, patient(job_for(&t, 1, 1, 0)), "no_connection");
 	p.server->script = answer_all;
 	UNTIL(&p, p.server->accepted >= 2);
 	do {
@@ -661,7 +662,7 @@ static void refused_connections_fail_jobs_at_once_and_heal(void **state)
 	mb_line_start(p.line);
 	for (int i = 0; i < 5; i++) {
 		expect(&p, job_for(&t, 1, 2, 0), "no_connection");
-		assert_true(t.took_us < 50 * MS);
+		assert_true(t.took_us - t.late_us < 50 * MS);
 		assert_int_equal(t.job.sent, 0);
 	}
 	p.server = server_new(p.loop, port, answer_all);
@@ -733,12 +734,10 @@ static void a_dead_line_never_delays_another(void **state)
 	other = p;
 	other.server = server_new(p.loop, 0, answer_all);
 	other.line = line_to(&p, "127.0.0.1", other.server->port, 0);
-	submit(&p, job_for(&dead, 1, 4, 0));
-	for (int i = 0; i < 10; i++) {
+	submit(&p, patient(job_for(&dead, 1, 4, 0)));
+	for (int i = 0; i < 10; i++)
 		expect(&other, job_for(&alive, 1, 4, 0), "good");
-		assert_true(alive.took_us < 50 * MS);
-	}
-	UNTIL(&p, dead.done);
+	assert_int_equal(dead.done, 0);
 	mb_line_stop(other.line, GW_PLUGIN);
 	mb_line_free(other.line);
 	server_free(other.server);
