@@ -392,6 +392,86 @@ static void a_reading_that_does_not_fit_ends_the_sink_with_1(void **state)
 	}
 }
 
+/* ---- windows ---- */
+
+struct small_window { /* one point, the label of pump-1 */
+	struct gw_window w;
+	struct gw_window_point p;
+};
+
+static struct small_window good_window(void)
+{
+	struct small_window b = {
+		.w = { .size = sizeof(b), .layout = 11, .device = 1, .from = 5, .to = 6, .readings = 2,
+		       .window_ms = 60000, .points = 1 },
+		.p = { .index = 1, .last_kind = GW_ENUM, .n = 2, .last = 2 },
+	};
+
+	return b;
+}
+
+static void other_layout(struct small_window *b)
+{
+	b->w.layout = 99;
+}
+static void other_device(struct small_window *b)
+{
+	b->w.device = 0;
+}
+static void other_label(struct small_window *b)
+{
+	b->p.last = 3;
+}
+static void other_index(struct small_window *b)
+{
+	b->p.index = 2;
+}
+static void other_size(struct small_window *b)
+{
+	b->w.size += 8;
+}
+
+static void send_window(struct fake_core *c, const struct small_window *b)
+{
+	struct gw_message m = { .type = GW_MSG_WINDOW, .window = { .id = 3 } };
+
+	m.window.block = (struct gw_str){ (const char *)b, sizeof(*b) };
+	fake_core_send(c, &m);
+}
+
+static void a_window_nobody_takes_is_acknowledged(void **state)
+{
+	struct small_window b = good_window();
+	struct gw_ack ack;
+
+	run(*state);
+	send_window(*state, &b);
+	settle(*state);
+	memcpy(&ack, fake_core_take(*state, GW_MSG_ACKS)->acks.block.s, sizeof(ack));
+	assert_int_equal(ack.what, GW_ACK_WINDOW);
+	assert_int_equal(ack.from, 3);
+}
+
+static void a_window_that_does_not_fit_ends_the_sink_with_1(void **state)
+{
+	static void (*const breaks[])(struct small_window *) = { other_layout, other_device, other_label,
+								 other_index, other_size };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++) {
+		struct small_window b = good_window();
+		struct fake_core c;
+
+		seen = (struct seen){ 0 };
+		fake_core_sink(&c, &test_sink);
+		run(&c);
+		breaks[i](&b);
+		send_window(&c, &b);
+		assert_int_equal(fake_core_exit_code(&c), 1);
+		fake_core_close(&c);
+	}
+}
+
 static void a_live_message_holds_one_reading(void **state)
 {
 	struct fake_core *c = *state;
@@ -679,6 +759,8 @@ int main(void)
 		WITH_CORE(a_layout_is_what_the_core_said),
 		WITH_CORE(live_and_backlog_come_with_their_layouts),
 		cmocka_unit_test(a_reading_that_does_not_fit_ends_the_sink_with_1),
+		WITH_CORE(a_window_nobody_takes_is_acknowledged),
+		cmocka_unit_test(a_window_that_does_not_fit_ends_the_sink_with_1),
 		WITH_CORE(a_live_message_holds_one_reading),
 		WITH_CORE(news_of_devices_come_with_their_layout),
 		WITH_CORE(corrections_and_boots_come_by_name),
