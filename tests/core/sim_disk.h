@@ -85,6 +85,7 @@ int statvfs(const char *path, struct statvfs *s)
 
 static void sim_disk_heals(void)
 {
+	disk_syncs_fail(false);
 	atomic_store(&hook_room, -1);
 	atomic_store(&hook_fail_syncs, 0);
 	atomic_store(&hook_fail_writes, 0);

@@ -128,6 +128,12 @@ static void sim_disk_trouble(void)
 		atomic_store(sim_one_in(2) ? &hook_fail_syncs : &hook_fail_writes, 1 + (int)sim_below(5));
 		sim_note("the disk fails");
 	}
+	if (disk.log && sim_may(SIM_IO, 150)) {
+		disk_syncs_fail(true); /* of .seq too */
+		sim_note("no sync succeeds");
+	}
+	if (sim_one_in(60))
+		disk_syncs_fail(false);
 	if (sim_may(SIM_FULL_DISK, 150) && atomic_load(&hook_room) < 0) {
 		atomic_store(&hook_room, sim_below(200000));
 		sim_note("the disk is full");
