@@ -6,11 +6,12 @@ import socket
 import struct
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import network  # noqa: E402
-from harness import World, bench_source, free_port, wait_until  # noqa: E402
+from harness import Ear, World, bench_source, free_port, wait_until  # noqa: E402
 
 DEVICES = 2
 NAMES = ["bench-%d" % i for i in range(1, DEVICES + 1)]
@@ -98,19 +99,24 @@ class Names(unittest.TestCase):
         w.config["sinks"]["goc"]["broker"] = address
         names.address = HERE
         self.move(w, HERE)
+        ear = Ear(w, 0.2)  # what is stuck for 4 s is not fed any more
         w.start()
         self.wait_more(w)
         names.address = None  # the name server is away; then the broker moves
+        away = time.monotonic()
         self.move(w, THERE)
         words = "host name %s cannot be resolved: Temporary failure in name resolution" % BROKER
         wait_until(lambda: w.ctl("sinks")[0]["reason"] == words, 30, "the sink says why", every=0.1)
         self.assertEqual((w.ctl("sinks")[0]["broker"], w.ctl("sinks")[0]["state"] != "connected"), (address, True))
         self.assertIn("warning: goc: %s: %s\n" % (address, words), w.daemon.text())
+        wait_until(lambda: time.monotonic() > away + 6, 10, "it is away for longer than a duty may be stuck")
         names.address = THERE
         wait_until(lambda: w.ctl("sinks")[0]["state"] == "connected", 40, "the new address", every=0.1)
         self.wait_more(w)
         wait_until(lambda: not any(w.ledger(n).missing() for n in NAMES) and w.ctl("sinks")[0]["backlog"] < 5, 30,
                    "the backlog", every=0.1)
+        self.assertGreater(len(ear.fed(0)), 20)
+        self.assertNotIn("watchdog", w.daemon.text(), "a broker that is away is no reason")
         self.assertEqual(w.daemon.end(), 0, w.daemon.tail())
         report = w.plant.report()
         wait_until(lambda: all(self.readings(w, n) == report[n]["polls"] for n in NAMES), 10, "every poll of the time")
