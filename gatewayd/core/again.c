@@ -90,6 +90,55 @@ int gw_again_begin(struct gw_daemon *d, const struct gw_again_order *o, struct g
 	return 0;
 }
 
+/* ---- kept ---- */
+
+enum { OWNER_MAX = 24, KEPT_RANGES_MAX = 200 }; /* of what is beyond, a kill makes losses when it is gone */
+
+static const char *again_owner(char owner[OWNER_MAX], const struct gw_sink *s)
+{
+	snprintf(owner, OWNER_MAX, "again/%u", s->number);
+	return owner;
+}
+
+static void keep_again(void *arg, uint16_t device, const struct gw_ranges *again)
+{
+	struct gw_sink *s = arg;
+	char owner[OWNER_MAX], key[OWNER_MAX];
+	uint32_t n = again->n < KEPT_RANGES_MAX ? again->n : KEPT_RANGES_MAX;
+	struct gw_state_row row = { again_owner(owner, s), key, again->r, n * sizeof(*again->r) };
+	struct gw_err err;
+
+	snprintf(key, sizeof(key), "%u", device);
+	if (gw_memory_put(s->daemon->memory, &row, &err) != 0)
+		gw_log(GW_WARNING, "replay: %s", err.msg);
+}
+
+void gw_again_commit_begins(struct gw_daemon *d)
+{
+	for (size_t i = 0; i < d->nsinks; i++)
+		if (!d->sinks[i]->removed)
+			gw_deliver_again_changed(d->sinks[i]->deliver, keep_again, d->sinks[i]);
+}
+
+static void restore_again(void *arg, const struct gw_state_row *row)
+{
+	struct gw_sink *s = arg;
+	unsigned long device = strtoul(row->key, NULL, 10);
+	struct gw_ranges again = { 0 };
+
+	if (device <= UINT16_MAX && gw_ranges_decode(&again, row->value, row->size))
+		gw_deliver_restore_again(s->deliver, (uint16_t)device, &again);
+	gw_ranges_free(&again);
+}
+
+void gw_again_restore(struct gw_daemon *d)
+{
+	char owner[OWNER_MAX];
+
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_memory_each(d->memory, again_owner(owner, d->sinks[i]), restore_again, d->sinks[i]);
+}
+
 /* ---- for sinks ---- */
 
 static void tell(struct gw_sink *s, const struct gw_again_end *end)

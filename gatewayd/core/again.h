@@ -33,6 +33,11 @@ struct gw_again_order {
 /* -1 with *err: refused, and `done` is not called. */
 int gw_again_begin(struct gw_daemon *d, const struct gw_again_order *o, struct gw_err *err);
 
+/* What sinks are still waiting for is kept with their due sets, in the table `state`, owner "again/SINK":
+ * before the state is gathered for a commit; and at a start, when due sets and state were read. */
+void gw_again_commit_begins(struct gw_daemon *d);
+void gw_again_restore(struct gw_daemon *d);
+
 /* A sink asks for it (message `again`); it is answered with `again_done`. */
 void gw_again_asked(struct gw_sink *s, const struct gw_msg_again *m);
 

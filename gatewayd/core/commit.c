@@ -2,6 +2,7 @@
  * commit.c - the group commit: what lies in the ring goes to the store each `sync` or 1,000
  * readings; what is committed leaves the ring.  What happens when the store is full is evict.c's.
  */
+#include "core/again.h"
 #include "core/timekeeper.h"
 
 #include <assert.h>
@@ -461,6 +462,7 @@ void gw_commit_now(struct gw_daemon *d)
 	gather_next(&b);
 	hold_back_next(&b);
 	gw_timekeeper_commit_begins(d);
+	gw_again_commit_begins(d);
 	states = gw_memory_gather(d->memory, &b.c.nstates);
 	b.c.states = states;
 	b.c.readings = b.readings;

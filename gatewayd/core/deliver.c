@@ -218,6 +218,7 @@ uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, 
 	note_again(o, from, to);
 	due_add(d, o, from, to);
 	leave_thinned(d, o, from, to);
+	o->again_changed = true;
 	d->again = true;
 	d->again_keeping = NOT_KEPT; /* the store finds them once it knows that they are due */
 	d->low_id = 0;
@@ -251,8 +252,33 @@ void gw_deliver_again_ends(struct gw_deliver *d)
 
 		for (uint32_t k = 0; k < o->again.n; k++)
 			drop_what_lies_still(d, o, o->again.r[k].from, o->again.r[k].to);
+		o->again_changed |= o->again.n > 0;
 		gw_ranges_free(&o->again);
 	}
+}
+
+void gw_deliver_again_changed(struct gw_deliver *d,
+			      void (*fn)(void *arg, uint16_t device, const struct gw_ranges *again), void *arg)
+{
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i].again_changed) {
+			d->devices[i].again_changed = false;
+			fn(arg, (uint16_t)i, &d->devices[i].again);
+		}
+}
+
+void gw_deliver_restore_again(struct gw_deliver *d, uint16_t device, const struct gw_ranges *again)
+{
+	struct outgoing *o = gw_deliver_slot(d, device);
+
+	for (uint32_t i = 0; i < again->n; i++) {
+		gw_ranges_add(&o->again, again->r[i].from, again->r[i].to);
+		gw_ranges_remove(&o->doubt, again->r[i].from, again->r[i].to);
+	}
+	d->again = true;
+	d->again_keeping = KEPT;
+	d->low_id = 0;
+	gw_deliver_rewind(d);
 }
 
 /* ---- given up ---- */

@@ -130,6 +130,13 @@ uint64_t gw_deliver_give_up_window(struct gw_deliver *d, const struct gw_window_
  * Those that a walk through the store does not find are not waited for. */
 uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 
+/* As gw_deliver_changed(), for what was asked for and is still looked for: to be kept in the same commit. */
+void gw_deliver_again_changed(struct gw_deliver *d,
+			      void (*fn)(void *arg, uint16_t device, const struct gw_ranges *again), void *arg);
+/* At start, behind gw_deliver_restore(): what a former process was asked for is not waited for either
+ * when it has left the store. */
+void gw_deliver_restore_again(struct gw_deliver *d, uint16_t device, const struct gw_ranges *again);
+
 /* --- readings without a trusted time (core/clock.h) --- */
 /* They go out, or went out, with a time that is not trusted: from now on never with another. */
 void gw_deliver_told(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);

@@ -21,7 +21,7 @@ struct outgoing { /* one device */
 	bool parked;  /* the far end refuses its topic */
 	bool changed; /* `due` differs from what the store knows */
 	bool used;    /* ever had something due */
-	bool told_changed;
+	bool told_changed, again_changed;
 	bool first;   /* since the connection its newest reading was not looked at: that goes first */
 };
 

@@ -7,6 +7,7 @@
  */
 #include "core/recover.h"
 
+#include "core/again.h"
 #include "core/timekeeper.h"
 
 #include <stdlib.h>
@@ -353,6 +354,7 @@ static void visited(void *arg, const struct gw_err *err)
 		return;
 	}
 	gw_timekeeper_restore(a->d);
+	gw_again_restore(a->d);
 	if (a->d->ring_found)
 		walk_ring(a);
 	a->lost = is_lost(a);

@@ -905,6 +905,26 @@ static void what_is_asked_for_and_left_the_store_ends_before_what_is_due(void **
 	assert_true(gw_deliver_is_due(w->d, 1, 5));
 }
 
+static void what_a_former_process_was_asked_for_and_is_gone_is_no_loss(void **state)
+{
+	struct gw_ranges due = { 0 }, again = { 0 };
+
+	(void)state;
+	gw_ranges_add(&due, 1, 4);
+	gw_ranges_add(&again, 2, 3);
+	gw_deliver_restore(w->d, 1, &due);
+	gw_deliver_restore_again(w->d, 1, &again);
+	gw_deliver_prove(w->d, true);
+	connect_with(10, NULL);
+	commit();
+	pump();
+	pump();
+	assert_int_equal(gw_deliver_stats(w->d).losses, 2); /* 1 and 4 */
+	assert_int_equal(gw_deliver_due_of(w->d, 1)->total, 0);
+	gw_ranges_free(&due);
+	gw_ranges_free(&again);
+}
+
 static void a_backlog_in_the_asked_range_is_never_forgotten(void **state)
 {
 	(void)state;
@@ -1205,6 +1225,7 @@ int main(void)
 		TEST(what_is_asked_for_again_goes_once_more),
 		TEST(what_is_asked_for_and_left_the_store_is_not_waited_for),
 		TEST(what_is_asked_for_and_left_the_store_ends_before_what_is_due),
+		TEST(what_a_former_process_was_asked_for_and_is_gone_is_no_loss),
 		TEST(a_backlog_in_the_asked_range_is_never_forgotten),
 		TEST(a_failed_commit_hands_all_books_in_again),
 		TEST(two_sinks_are_independent),
