@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "attempts.h"
 #include "backoff.h"
 #include "broker.h"
 #include "jobs.h"
@@ -22,17 +23,12 @@ enum {
 
 enum phase { IDLE, CONNECTING, UP, WAITING, STOPPING };
 
-struct attempt { /* the last at a broker */
-	uint32_t epoch;
-	char reason[REASON_TEXT_MAX]; /* said of it last; "": nothing since the last connection */
-};
-
 struct mqtt_session {
 	struct mqtt_session_options o;
 	const struct mqtt_session_ops *ops;
 	void *arg;
 	struct mqtt_broker *brokers;
-	struct attempt *attempts; /* by broker */
+	struct mqtt_attempts *attempts;
 	size_t nbrokers, at;
 	struct mqtt_events *events;
 	struct mqtt_worker *worker;
@@ -75,32 +71,11 @@ static void close_link(struct mqtt_session *s, enum mqtt_goodbye how, bool diagn
 
 /* ---- connecting ---- */
 
-/* Of each broker the log has it once. */
 static void set_reason(struct mqtt_session *s, size_t broker, const char *text)
 {
-	struct attempt *a = &s->attempts[broker];
-	bool news = strcmp(a->reason, text) != 0;
-
-	snprintf(a->reason, sizeof(a->reason), "%s", text);
 	snprintf(s->reason, sizeof(s->reason), "%s", text);
-	if (news)
+	if (mqtt_attempts_is_news(s->attempts, broker, text))
 		gw_log(GW_WARNING, "%s: %s", s->brokers[broker].shown, text);
-}
-
-static void forget_reasons(struct mqtt_session *s)
-{
-	s->reason[0] = '\0';
-	for (size_t i = 0; i < s->nbrokers; i++)
-		s->attempts[i].reason[0] = '\0';
-}
-
-/* Whose attempt that was; the present one when it was tried again since. */
-static size_t broker_of(const struct mqtt_session *s, uint32_t epoch)
-{
-	for (size_t i = 0; i < s->nbrokers; i++)
-		if (s->attempts[i].epoch == epoch)
-			return i;
-	return s->at;
 }
 
 static void wait_before_next(struct mqtt_session *s, bool at_once)
@@ -185,7 +160,7 @@ static void begin(struct mqtt_session *s)
 		next_broker(s);
 		return;
 	}
-	s->attempts[s->at].epoch = ++s->epoch;
+	mqtt_attempts_begin(s->attempts, s->at, ++s->epoch);
 	s->number++;
 	s->link = make_link(s, password, (size_t)n);
 	explicit_bzero(password, sizeof(password));
@@ -267,7 +242,8 @@ static void connected(struct mqtt_session *s, const struct mqtt_event *e)
 		l.window = e->reason;
 	s->phase = UP;
 	s->up_since_us = gw_now_us();
-	forget_reasons(s);
+	s->reason[0] = '\0';
+	mqtt_attempts_forget(s->attempts);
 	gw_timer_off(s->timer);
 	gw_log(GW_INFO, "connected to %s (MQTT %s, window %u)", s->brokers[s->at].shown,
 	       speaks_v5(s) ? "5" : "3.1.1", l.window);
@@ -297,7 +273,7 @@ static void diagnosed(struct mqtt_session *s, const struct mqtt_event *e)
 {
 	if (s->phase != WAITING && s->phase != CONNECTING)
 		return;
-	set_reason(s, broker_of(s, e->epoch),
+	set_reason(s, mqtt_attempts_broker(s->attempts, e->epoch, s->at),
 		   e->size ? e->text : "the broker closed the connection without an MQTT answer");
 	s->ops->state(s->arg, s->phase == WAITING ? GW_FAR_WAITING : GW_FAR_CONNECTING, s->reason);
 }
@@ -403,8 +379,7 @@ int mqtt_session_new(struct mqtt_session **out, const struct mqtt_session_option
 	unsetenv("http_proxy");
 	unsetenv("https_proxy");
 	s->nbrokers = o->keys->broker.count;
-	s->attempts = mqtt_grow(NULL, s->nbrokers * sizeof(*s->attempts));
-	memset(s->attempts, 0, s->nbrokers * sizeof(*s->attempts));
+	s->attempts = mqtt_attempts_new(s->nbrokers);
 	s->brokers = mqtt_brokers_parse(&o->keys->broker, err);
 	if (!s->brokers || mqtt_events_new(&s->events, err) ||
 	    mqtt_worker_new(&s->worker, err))
@@ -432,7 +407,7 @@ void mqtt_session_free(struct mqtt_session *s)
 	mqtt_worker_free(s->worker);
 	mqtt_events_free(s->events);
 	free(s->brokers);
-	free(s->attempts);
+	mqtt_attempts_free(s->attempts);
 	free(s);
 }
 
