@@ -160,6 +160,38 @@ class Reloads(unittest.TestCase):
             for device in ("bench-1", "bench-2", "bench-3"):
                 self.assertEqual(w.ledger(device).missing(), [], device)
 
+    def test_a_device_that_is_absent_after_a_kill_comes_back_at_a_reload_with_all_its_numbers(self):
+        for power_cut in (False, True):
+            with self.subTest(power_cut=power_cut), world() as w:
+                w.config["buffer"]["sync"] = "5s"  # so that the ring has something
+                w.start()
+                self.settled(w, 4)
+                wait_until(lambda: w.ledger("bench-3").readings, 15, "readings")
+                w.gate.shut()
+                wait_until(lambda: w.ctl("sinks")[0]["backlog"] > 30, 20, "a backlog")
+                w.daemon.end(signal.SIGKILL)
+                if power_cut:
+                    os.unlink(w.path("ring"))
+                right = w.config["sources"].pop("right")
+                polls = w.plant.report()["bench-3"]["polls"]
+                w.gate.open()
+                w.start()
+                w.config["sources"]["right"] = right
+                self.reload(w)
+                wait_until(lambda: w.plant.report()["bench-3"]["polls"] > polls + 10, 20, "it is polled again")
+                devices = ("bench-1", "bench-2", "bench-3")
+                wait_until(lambda: w.ctl("sinks")[0]["backlog"] < 5 and not any(w.ledger(d).missing() for d in devices),
+                           40, "it is delivered or declared", every=0.2)
+                self.assertEqual(w.daemon.end(), 0, w.daemon.tail())
+                wait_until(lambda: w.gateway_status().get("reason") == "stopped", 10, "the goodbye")
+                for device in devices:
+                    ledger = w.ledger(device)
+                    self.assertEqual((ledger.missing(), ledger.differing), ([], []), device)
+                    if not power_cut:  # else what was sent and not committed is declared lost, not exactly
+                        self.assertEqual((ledger.twice(), ledger.losses), ([], []), device)
+                        polls = [ledger.readings[s]["values"]["poll"] for s in ledger.seqs()]
+                        self.assertEqual(polls, sorted(set(polls)), device)
+
     def test_a_sink_that_is_taken_out_leaves_nothing_behind(self):
         with world() as w:
             w.config["sinks"]["hai"] = {**w.config["sinks"]["goc"], "root": "hai", "client_id": "hai",
