@@ -283,10 +283,21 @@ void gw_deliver_restore_again(struct gw_deliver *d, uint16_t device, const struc
 
 /* ---- given up ---- */
 
+/* What is due only because it was asked for was received or declared lost before: never again. */
+static uint64_t drop_what_was_asked_for(struct gw_deliver *d, struct outgoing *o, uint64_t from, uint64_t to)
+{
+	uint64_t before = o->due.total;
+	struct gw_range r;
+
+	for (; gw_ranges_overlap(&o->again, from, to, &r); from = r.to + 1)
+		drop_what_lies_still(d, o, r.from, r.to);
+	return before - o->due.total;
+}
+
 uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g)
 {
 	struct outgoing *o = gw_deliver_slot(d, g->device);
-	uint64_t at = g->from, given = 0;
+	uint64_t at = g->from, given = drop_what_was_asked_for(d, o, g->from, g->to);
 	struct gw_range r, f;
 
 	while (at <= g->to && gw_ranges_overlap(&o->due, at, g->to, &r)) {

@@ -34,7 +34,7 @@ struct gw_child {
 	size_t packets;
 	bool connected;
 	int device_of[64]; /* index by number; -1: not told */
-	struct gw_ack owed[4096];
+	struct gw_ack owed[16384];
 	size_t nowed;
 };
 

@@ -925,6 +925,18 @@ static void what_a_former_process_was_asked_for_and_is_gone_is_no_loss(void **st
 	gw_ranges_free(&again);
 }
 
+static void what_was_asked_for_and_is_given_up_is_no_loss_again(void **state)
+{
+	(void)state;
+	for (uint64_t seq = 1; seq <= 4; seq++)
+		make(1, seq);
+	assert_int_equal(give_up(1, 1, 3), 3);
+	gw_deliver_again(w->d, 1, 2, 3); /* their rows are there still */
+	assert_int_equal(give_up(1, 1, 4), 3);
+	assert_int_equal(gw_deliver_due_of(w->d, 1)->total, 0);
+	assert_int_equal(gw_deliver_stats(w->d).losses, 1); /* 1 to 4 */
+}
+
 static void a_backlog_in_the_asked_range_is_never_forgotten(void **state)
 {
 	(void)state;
@@ -1226,6 +1238,7 @@ int main(void)
 		TEST(what_is_asked_for_and_left_the_store_is_not_waited_for),
 		TEST(what_is_asked_for_and_left_the_store_ends_before_what_is_due),
 		TEST(what_a_former_process_was_asked_for_and_is_gone_is_no_loss),
+		TEST(what_was_asked_for_and_is_given_up_is_no_loss_again),
 		TEST(a_backlog_in_the_asked_range_is_never_forgotten),
 		TEST(a_failed_commit_hands_all_books_in_again),
 		TEST(two_sinks_are_independent),
