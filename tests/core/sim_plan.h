@@ -86,8 +86,10 @@ static void sim_source_reads(unsigned device)
 	r->mono_ms = sim.mono_us / 1000 - sim_below(20);
 	seq = dev->next_seq;
 	m.reading.block = (struct gw_str){ (const char *)memory, r->size };
+	sim.reads = dev;
 	sim_say(c, &m);
-	if (dev->next_seq != seq)
+	sim.reads = NULL;
+	if ((sim.killed ? sim.next_at_end : dev->next_seq) != seq)
 		sim_made(device, seq, content, r->mono_ms + sim.offset_us[sim.boot] / 1000);
 }
 
