@@ -72,7 +72,7 @@ bool gw_commit_idle(const struct gw_daemon *d)
 	       d->nwindows_gone == 0 && !gw_memory_changed(d->memory);
 }
 
-static struct gw_device *numbered(const struct gw_daemon *d, uint16_t number)
+struct gw_device *gw_commit_device(const struct gw_daemon *d, uint16_t number)
 {
 	return number < d->ndevices ? d->devices[number] : NULL;
 }
@@ -100,7 +100,7 @@ uint64_t gw_commit_absent_next(const struct gw_daemon *d, uint16_t device)
 	return 0;
 }
 
-static bool any_due(const struct gw_daemon *d, const struct gw_reading *r)
+bool gw_commit_any_due(const struct gw_daemon *d, const struct gw_reading *r)
 {
 	for (size_t i = 0; i < d->nsinks; i++)
 		if (!d->sinks[i]->removed && gw_deliver_is_due(d->sinks[i]->deliver, r->device, r->seq))
@@ -108,9 +108,7 @@ static bool any_due(const struct gw_daemon *d, const struct gw_reading *r)
 	return false;
 }
 
-/* The ring's tail moves up to the first reading that is still pending, and not beyond `limit`:
- * acknowledgements that lie there may not be in the store yet. */
-static void release(struct gw_daemon *d, uint64_t limit)
+void gw_commit_release(struct gw_daemon *d, uint64_t limit)
 {
 	uint64_t to = d->npending ? d->pending[0].position : limit;
 
@@ -119,174 +117,6 @@ static void release(struct gw_daemon *d, uint64_t limit)
 	gw_ring_release(d->ring, to);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_deliver_released(d->sinks[i]->deliver, to);
-}
-
-/* ---- room in a full ring ---- */
-
-/* Of all that note_all() would append. */
-static uint64_t notes_size(const struct gw_daemon *d)
-{
-	uint64_t n = d->ndevices + d->nchanged_losses + 2; /* the end of the log may be skipped */
-
-	for (size_t i = 0; i < d->nsinks; i++)
-		n += gw_deliver_told_notes(d->sinks[i]->deliver);
-	return n * GW_RING_NOTE;
-}
-
-static uint64_t kept_for_notes(const struct gw_daemon *d)
-{
-	uint64_t notes = notes_size(d), most = gw_ring_size(d->ring) / 4;
-
-	return notes < most ? notes : most;
-}
-
-/* And a note of what each device loses when there is no more. */
-void gw_commit_keep_room(struct gw_daemon *d)
-{
-	gw_ring_reserve(d->ring, kept_for_notes(d) + d->ndevices * GW_RING_NOTE);
-}
-
-/* So that no number is given twice after a kill. */
-static void note_numbers(struct gw_daemon *d)
-{
-	for (size_t i = 0; i < d->ndevices; i++) {
-		const struct gw_device *dev = d->devices[i];
-
-		if (dev && dev->dropped_to >= dev->stored_next)
-			gw_ring_append_ack(d->ring, &(struct gw_ring_ack){ .device = (uint16_t)i,
-									   .from = dev->stored_next,
-									   .to = dev->dropped_to });
-	}
-}
-
-static void note_losses(struct gw_daemon *d)
-{
-	for (size_t i = 0; i < d->nchanged_losses; i++) {
-		const struct gw_loss_row *row = &d->changed_losses[i];
-
-		gw_ring_append_ack(d->ring, &(struct gw_ring_ack){ .sink = row->sink, .device = row->device,
-								   .lost = row->cause + 1u, .from = row->from,
-								   .to = row->to });
-	}
-}
-
-static void note_told(void *arg, uint16_t device, const struct gw_ranges *told)
-{
-	struct gw_sink *s = arg;
-
-	for (uint32_t i = 0; i < told->n; i++)
-		gw_ring_append_told(s->daemon->ring,
-				    &(struct gw_ring_ack){ .sink = s->number, .device = device,
-							   .from = told->r[i].from, .to = told->r[i].to });
-}
-
-/* What the ring knows beside readings, and no commit. */
-static void note_all(struct gw_daemon *d)
-{
-	note_numbers(d);
-	note_losses(d);
-	for (size_t i = 0; i < d->nsinks; i++)
-		if (!d->sinks[i]->removed)
-			gw_deliver_told_open(d->sinks[i]->deliver, note_told, d->sinks[i]);
-}
-
-/*
- * The first n readings, which every sink has taken, leave the ring before any commit knows of them.
- * With them goes what lies between; what must survive a kill is appended again before.
- */
-static void let_go(struct gw_daemon *d, size_t n, size_t size)
-{
-	uint64_t to = n < d->npending ? d->pending[n].position : gw_ring_head(d->ring);
-	uint64_t tail = gw_ring_tail(d->ring), notes = notes_size(d);
-
-	gw_ring_reserve(d->ring, 0);
-	if (n == 0 || tail < d->inherited || to - tail < notes + size || gw_ring_room(d->ring) < notes)
-		return;
-	for (size_t i = 0; i < n; i++)
-		d->devices[d->pending[i].r->device]->dropped_to = d->pending[i].r->seq;
-	note_all(d);
-	memmove(d->pending, d->pending + n, (d->npending - n) * sizeof(*d->pending));
-	d->npending -= n;
-	release(d, to);
-}
-
-static bool is_taken(const struct gw_daemon *d, const struct gw_reading *r)
-{
-	return numbered(d, r->device) && !any_due(d, r);
-}
-
-bool gw_commit_make_room(struct gw_daemon *d, size_t size)
-{
-	size_t n = 0;
-
-	while (n < d->npending && is_taken(d, d->pending[n].r))
-		n++;
-	if (!d->commit_running) /* else the tail is in the hands of the store */
-		let_go(d, n, size);
-	gw_commit_keep_room(d);
-	gw_commit_soon(d);
-	return gw_ring_room(d->ring) >= size + 64;
-}
-
-/* ---- a new reading ---- */
-
-/*
- * For all sinks, in one note for each device that grows: however long the disk is away, a kill makes
- * no number that was lost one that was never given.  A commit that runs takes what lies
- * before it off the ring.
- */
-static void note_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t seq)
-{
-	uint64_t stays = d->commit_running ? d->commit_head : gw_ring_tail(d->ring);
-	struct gw_ring_ack lost = { .device = dev->number, .lost = GW_LOSS_OVERLOAD + 1, .from = seq, .to = seq };
-
-	if (dev->lost_to && dev->lost_to + 1 == seq && dev->lost_note >= stays) {
-		gw_ring_grow_note(d->ring, dev->lost_note, seq);
-		dev->lost_to = seq;
-		return;
-	}
-	gw_ring_reserve(d->ring, kept_for_notes(d));
-	dev->lost_to = gw_ring_append_note(d->ring, &lost, &dev->lost_note) ? seq : 0;
-	gw_commit_keep_room(d);
-}
-
-static void lost_at_once(struct gw_daemon *d, const struct gw_reading *r)
-{
-	int64_t ts_ms = gw_timekeeper_known_ms(d, r);
-	struct gw_giveup g = { .device = r->device, .from = r->seq, .to = r->seq, .cause = GW_LOSS_OVERLOAD,
-			       .exact = true, .ts_from_ms = ts_ms, .ts_to_ms = ts_ms };
-
-	for (size_t i = 0; i < d->nsinks; i++) {
-		gw_deliver_due(d->sinks[i]->deliver, r->device, r->seq, r->seq);
-		gw_deliver_give_up(d->sinks[i]->deliver, &g);
-	}
-}
-
-bool gw_commit_take(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r)
-{
-	const struct gw_reading *kept;
-	uint64_t position;
-
-	r->device = dev->number;
-	r->layout = dev->layout;
-	r->boot = d->info.boot;
-	r->seq = dev->next_seq;
-	r->crc = gw_reading_crc(r);
-	gw_commit_keep_room(d);
-	kept = gw_ring_append(d->ring, r, &position);
-	if (!kept && gw_commit_make_room(d, r->size))
-		kept = gw_ring_append(d->ring, r, &position);
-	dev->next_seq++; /* not before: it must not be noted as given while it lies nowhere */
-	dev->next_changed = true;
-	if (!kept) {
-		note_lost(d, dev, r->seq);
-		lost_at_once(d, r);
-		return false;
-	}
-	for (size_t i = 0; i < d->nsinks; i++) /* first: a commit takes what is due */
-		gw_deliver_reading(d->sinks[i]->deliver, kept, position);
-	gw_commit_reading(d, kept, position);
-	return true;
 }
 
 /* ---- what goes into one commit ---- */
@@ -321,7 +151,7 @@ static void gather_readings(struct batch *b)
 		const struct gw_reading *r = d->pending[d->committing++].r;
 
 		bytes += r->size;
-		if (d->core.buffer.history_ms > 0 || any_due(d, r))
+		if (d->core.buffer.history_ms > 0 || gw_commit_any_due(d, r))
 			b->readings[b->c.nreadings++] = r;
 	}
 	d->commit_cut = d->committing < d->npending;
@@ -334,7 +164,7 @@ static void gather_next(struct batch *b)
 	b->next = calloc(d->ndevices + d->nabsent + 1, sizeof(*b->next));
 	assert(b->next);
 	for (size_t i = 0; i < d->nabsent; i++)
-		if (!numbered(d, d->absent[i].device))
+		if (!gw_commit_device(d, d->absent[i].device))
 			b->next[b->c.nnext++] = d->absent[i];
 	for (size_t i = 0; i < d->ndevices; i++) {
 		struct gw_device *dev = d->devices[i];
@@ -359,7 +189,7 @@ static void hold_back_next(struct batch *b)
 			if (b->next[n].device == d->pending[i].r->device &&
 			    b->next[n].next_seq > d->pending[i].r->seq) {
 				b->next[n].next_seq = d->pending[i].r->seq;
-				if (numbered(d, b->next[n].device)) /* the others are in each commit */
+				if (gw_commit_device(d, b->next[n].device)) /* the others are in each commit */
 					d->devices[b->next[n].device]->next_changed = true;
 			}
 }
@@ -404,7 +234,7 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 	d->last_commit = *r;
 	d->last_commit.err = NULL;
 	for (size_t i = 0; i < d->committing; i++) {
-		struct gw_device *dev = numbered(d, d->pending[i].r->device);
+		struct gw_device *dev = gw_commit_device(d, d->pending[i].r->device);
 
 		if (dev && d->pending[i].r->seq >= dev->stored_next)
 			dev->stored_next = d->pending[i].r->seq + 1;
@@ -418,7 +248,7 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 	d->npending -= d->committing;
 	d->committing = 0;
 	gw_evict_committed(d);
-	release(d, d->commit_head);
+	gw_commit_release(d, d->commit_head);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_deliver_committed(d->sinks[i]->deliver, r->last_id ? r->last_id + 1 : 0);
 	if (d->npending >= COMMIT_READINGS || d->commit_cut || d->commit_again)

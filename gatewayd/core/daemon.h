@@ -3,6 +3,7 @@
  *
  *	intake.c   readings from sources: normalise, number, ring, hand on
  *	outlet.c   sinks: deliveries and acknowledgements; outlet_tell.c: layouts, states and the rest
+ *	arrive.c   a reading's number and place in the ring
  *	commit.c   the group commit, and what it frees
  *	evict.c    what gives way when the buffer is full: thinned to windows, or given up
  *	repair.c  a buffer that was damaged: what is missing is declared lost
@@ -223,9 +224,6 @@ void gw_sink_tell_gone(struct gw_sink *s, const char *device);
 void gw_sink_tell_health(struct gw_sink *s, const char *json, size_t size);
 
 /* commit.c */
-/* The next reading of the device: gets its number, lies in the ring, is due for every sink.  False: there
- * was no room, it is declared lost. */
-bool gw_commit_take(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r);
 void gw_commit_reading(struct gw_daemon *d, const struct gw_reading *r, uint64_t position);
 void gw_commit_loss(struct gw_daemon *d, const struct gw_loss_row *row);
 void gw_commit_later(struct gw_daemon *d); /* within `sync` */
@@ -239,10 +237,22 @@ bool gw_commit_idle(const struct gw_daemon *d); /* nothing pending and none runn
  * comes back, whatever the store knows of it by then. */
 void gw_commit_absent(struct gw_daemon *d, uint16_t device, uint64_t next);
 uint64_t gw_commit_absent_next(const struct gw_daemon *d, uint16_t device); /* 0: nothing is known */
+bool gw_commit_any_due(const struct gw_daemon *d, const struct gw_reading *r);
+struct gw_device *gw_commit_device(const struct gw_daemon *d, uint16_t number); /* NULL: not configured */
+/* The ring's tail moves up to the first reading that is still pending, and not beyond `limit`:
+ * acknowledgements that lie there may not be in the store yet. */
+void gw_commit_release(struct gw_daemon *d, uint64_t limit);
+
+/* arrive.c */
+/* The next reading of the device: gets its number, lies in the ring, is due for every sink.  False: there
+ * was no room, it is declared lost. */
+bool gw_arrive(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r);
+/* The next n numbers are of readings that are lost (overload).  Times are 0 when they are not known. */
+void gw_arrive_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t n, int64_t ts_from_ms, int64_t ts_to_ms);
 /* Room for `size` bytes in the ring, by letting go what every sink has taken. */
-bool gw_commit_make_room(struct gw_daemon *d, size_t size);
+bool gw_arrive_make_room(struct gw_daemon *d, size_t size);
 /* Before something is appended to the ring: what making room would have to note there keeps its place. */
-void gw_commit_keep_room(struct gw_daemon *d);
+void gw_arrive_keep_room(struct gw_daemon *d);
 
 /* evict.c */
 void gw_evict(struct gw_daemon *d); /* the last commit found no room: ends with another commit */

@@ -45,6 +45,10 @@ struct gw_device {
 	uint64_t dropped_to;  /* from there to this one, taken by all, they left the ring before a commit; or 0 */
 	uint64_t asked;  /* so many while `reserving` */
 	bool reserving; /* the store owes an answer */
+	struct {
+		uint64_t n;
+		int64_t ts_from_ms, ts_to_ms; /* of those whose time is known; or 0 */
+	} unnumbered; /* lost while there was no number for them; declared as soon as there is one */
 	bool dropped_off; /* nobody's any more: freed by that answer */
 
 	/* what is known of it now */

@@ -5,6 +5,7 @@
 #include "core/timekeeper.h"
 #include "core/write.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* ---- device state ---- */
@@ -59,25 +60,48 @@ static void reserved(void *arg, const struct gw_err *err)
 		dev->reserved = dev->asked;
 }
 
-/* true: next_seq may be given.  At least half a reservation is in hand: a disk may be away for so
- * long.  Three quarters are asked for, because the store then has a whole one. */
+/* true: there is one for the reading, and for those that found none.  At least half a reservation is in
+ * hand: a disk may be away for so long.  Three quarters are asked for, because the store then has a whole
+ * one. */
 static bool number_ready(struct gw_daemon *d, struct gw_device *dev)
 {
-	uint64_t batch = gw_reservation(gw_device_rate(dev));
+	uint64_t batch = gw_reservation(gw_device_rate(dev)), next = dev->next_seq + dev->unnumbered.n;
 
-	if (!dev->reserving && dev->reserved < dev->next_seq + batch / 2) {
+	if (!dev->reserving && dev->reserved < next + batch / 2) {
 		dev->reserving = true;
-		dev->asked = dev->next_seq + batch / 4 * 3;
+		dev->asked = next + batch / 4 * 3;
 		gw_store_reserve(d->store, dev->number, dev->asked, reserved, dev);
 	}
-	return dev->next_seq < dev->reserved;
+	return next < dev->reserved;
+}
+
+static void no_number(struct gw_daemon *d, struct gw_device *dev, const struct gw_reading *r)
+{
+	int64_t ts_ms = gw_timekeeper_known_ms(d, r);
+
+	if (dev->unnumbered.n++ == 0)
+		gw_log(GW_WARNING, "no numbers left for '%s', the disk does not answer: readings are being lost",
+		       dev->name);
+	if (dev->unnumbered.ts_from_ms == 0)
+		dev->unnumbered.ts_from_ms = ts_ms;
+	dev->unnumbered.ts_to_ms = ts_ms;
+	dev->full = true;
+}
+
+static void declare_unnumbered(struct gw_daemon *d, struct gw_device *dev)
+{
+	if (dev->unnumbered.n == 0)
+		return;
+	gw_log(GW_WARNING, "'%s' has numbers again: %" PRIu64 " readings were lost", dev->name, dev->unnumbered.n);
+	gw_arrive_lost(d, dev, dev->unnumbered.n, dev->unnumbered.ts_from_ms, dev->unnumbered.ts_to_ms);
+	memset(&dev->unnumbered, 0, sizeof(dev->unnumbered));
 }
 
 /* ---- the reading ---- */
 
 static void publish(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r)
 {
-	if (!gw_commit_take(d, dev, r)) {
+	if (!gw_arrive(d, dev, r)) {
 		gw_log(GW_WARNING, "the disk is too slow and the ring is full: readings are being lost");
 		dev->full = true;
 		return;
@@ -115,10 +139,10 @@ static int on_reading(struct gw_source *s, struct gw_str block, struct gw_err *e
 		break;
 	case GW_SAY:
 		if (!number_ready(d, dev)) {
-			dev->dropped++; /* it never got a number */
-			gw_log(GW_WARNING, "no numbers left for '%s': the disk does not answer", dev->name);
+			no_number(d, dev, r);
 			break;
 		}
+		declare_unnumbered(d, dev);
 		dev->full = false;
 		publish(d, dev, r);
 		break;

@@ -35,7 +35,7 @@ static bool note_told(struct gw_sink *s, uint16_t device, uint64_t from, uint64_
 {
 	struct gw_ring_ack told = { .sink = s->number, .device = device, .from = from, .to = to };
 
-	gw_commit_keep_room(s->daemon);
+	gw_arrive_keep_room(s->daemon);
 	if (!gw_ring_append_told(s->daemon->ring, &told)) {
 		gw_commit_soon(s->daemon);
 		return false;

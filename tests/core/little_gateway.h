@@ -260,7 +260,7 @@ static inline uint64_t little_reading(struct little *l, unsigned device)
 		gw_commit_now(&l->d);
 		little_turn(l);
 	}
-	assert_true(gw_commit_take(&l->d, l->device[device - 1], r));
+	assert_true(gw_arrive(&l->d, l->device[device - 1], r));
 	return r->seq;
 }
 

@@ -78,7 +78,7 @@ static void what_a_commit_has_no_room_for_follows_at_once(void **state)
 	assert_non_null(l);
 	l->d.core.buffer.sync_ms = 3600 * 1000;
 	for (unsigned i = 0; i < 500; i++)
-		assert_true(gw_commit_take(&l->d, l->device[0], little_new_reading(l, 1, 1000)));
+		assert_true(gw_arrive(&l->d, l->device[0], little_new_reading(l, 1, 1000)));
 	gw_commit_now(&l->d);
 	while (!gw_commit_idle(&l->d) && gw_now_us() < end_us)
 		little_turn(l);

@@ -393,7 +393,7 @@ static void hand_in(unsigned i, uint64_t seq)
 		gw_clock_made(d.clock, mono_ms);
 	r->crc = gw_reading_crc(r);
 	while ((kept = gw_ring_append(d.ring, r, &at)) == NULL) {
-		gw_commit_make_room(&d, r->size);
+		gw_arrive_make_room(&d, r->size);
 		turn();
 	}
 	free(r);

@@ -88,7 +88,7 @@ static void acknowledge_from(struct little *l, uint64_t seq)
 
 static bool take_big(struct little *l)
 {
-	return gw_commit_take(&l->d, l->device[0], little_new_reading(l, 1, BIG_POINTS));
+	return gw_arrive(&l->d, l->device[0], little_new_reading(l, 1, BIG_POINTS));
 }
 
 static size_t big_size(void)

@@ -115,7 +115,7 @@ class Centre(unittest.TestCase):
         w.daemon.send(signal.SIGKILL)
         w.daemon.process.wait()
         bury_orphans()
-        w.config["sources"]["python"]["mode"] = mode
+        w.config["sources"]["python"].update(mode=mode, interval="500ms")
         w.config["sinks"]["goc"]["replay_rate"] = replay_rate
         w.start(wait=False)
         self.answers(w)
@@ -138,7 +138,7 @@ class Centre(unittest.TestCase):
         with World() as w:
             add_python_plugin(w)
             w.config["buffer"]["ring"]["size"] = "32MiB"
-            w.config["sources"] = {"python": {"plugin": "counting", "interval": "500ms", "mode": "flood",
+            w.config["sources"] = {"python": {"plugin": "counting", "interval": "10ms", "mode": "flood",
                                               "devices": {n: {"points": {"cycles": {}}} for n in COUNTERS}}}
             w.gate.shut()
             w.start(wait=False)

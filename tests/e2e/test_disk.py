@@ -1,6 +1,7 @@
 """Disks that are full, slow or fail: sampling and delivery go on, and the books close."""
 
 import errno
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import network  # noqa: E402
 import shims  # noqa: E402
 from harness import Child, Ear, LONG, World, bench_source, bench_wrong, program, wait_until  # noqa: E402
+from test_plugins import add_python_plugin  # noqa: E402
 
 DEVICES = 4
 NAMES = ["bench-%d" % i for i in range(1, DEVICES + 1)]
@@ -61,6 +63,32 @@ class Case(unittest.TestCase):
             if not lost:
                 self.assertEqual(ledger.losses, [])
                 self.assertEqual(polls, list(range(1, self.polls(w)[n] + 1)), n)
+
+
+class Numbers(unittest.TestCase):
+    def test_readings_that_find_no_number_are_declared_as_soon_as_there_are_numbers_again(self):
+        with World() as w:
+            add_python_plugin(w)
+            w.config["sources"] = {"python": {"plugin": "counting", "interval": "500ms", "mode": "flood",
+                                              "devices": {"counter": {"points": {"cycles": {}}}}}}
+            disk = shims.Disk(w.path("ills"))
+            w.before = shims.command(disk)
+            w.start()
+            disk.order(sync_ms=3000)
+            wait_until(lambda: "no numbers left for 'counter', the disk does not answer: readings are being lost"
+                       in w.daemon.text(), 15, "it runs out of numbers")
+            disk.order()
+            wait_until(lambda: w.ledger("counter").losses and not w.ledger("counter").missing(), 20, "the books close")
+            wait_until(lambda: w.ctl("sinks")[0]["backlog"] == 0, 20, "all is delivered")
+            self.assertEqual(w.daemon.end(), 0, w.daemon.tail())
+            ledger = w.ledger("counter")
+            loss = [json.loads(m[1]) for m in w.subscriber.all(w.topic("counter", "loss"))]
+            self.assertEqual((ledger.missing(), ledger.twice(), ledger.differing), ([], [], []))
+            self.assertEqual({(d["cause"], d["exact"]) for d in loss}, {("overload", True)})
+            lost = sum(d["count"] for d in loss)
+            self.assertRegex(w.daemon.text(), "'counter' has numbers again: %d readings were lost" % lost)
+            counts = [ledger.readings[s]["values"]["cycles"] for s in ledger.seqs()]
+            self.assertEqual(len(counts) + lost, max(counts), "every cycle came or was declared")
 
 
 class Ill(Case):
