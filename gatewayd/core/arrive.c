@@ -116,38 +116,52 @@ bool gw_arrive_make_room(struct gw_daemon *d, size_t size)
 /* ---- a new reading ---- */
 
 /*
- * For all sinks, in one note for each device that grows: however long the disk is away, a kill makes
- * no number that was lost one that was never given.  A commit that runs takes what lies
- * before it off the ring.
+ * For all sinks, in one note for each device that grows: however long the disk is away, and however often
+ * the process is killed meanwhile, a kill makes no number that was lost one that was never given.  A
+ * commit that runs does not know of what is added: the note stays when it has ended.
  */
-static void note_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t from, uint64_t to)
+static bool note_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t from, uint64_t to)
 {
-	uint64_t stays = d->commit_running ? d->commit_head : gw_ring_tail(d->ring);
 	struct gw_ring_ack lost = { .device = dev->number, .lost = GW_LOSS_OVERLOAD + 1, .from = from, .to = to };
+	bool noted = dev->lost_to && dev->lost_to + 1 == from && dev->lost_note >= gw_ring_tail(d->ring);
 
-	if (dev->lost_to && dev->lost_to + 1 == from && dev->lost_note >= stays) {
+	if (noted) {
 		gw_ring_grow_note(d->ring, dev->lost_note, to);
-		dev->lost_to = to;
-		return;
+		if (d->commit_running && d->commit_head > dev->lost_note)
+			d->commit_head = dev->lost_note;
+	} else {
+		gw_ring_reserve(d->ring, 0);
+		noted = gw_ring_append_note(d->ring, &lost, &dev->lost_note);
+		gw_arrive_keep_room(d);
 	}
-	gw_ring_reserve(d->ring, kept_for_notes(d));
-	dev->lost_to = gw_ring_append_note(d->ring, &lost, &dev->lost_note) ? to : 0;
-	gw_arrive_keep_room(d);
+	if (noted)
+		dev->lost_to = to;
+	return noted;
 }
 
-void gw_arrive_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t n, int64_t ts_from_ms, int64_t ts_to_ms)
+bool gw_arrive_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t n, int64_t ts_from_ms, int64_t ts_to_ms)
 {
 	struct gw_giveup g = { .device = dev->number, .from = dev->next_seq, .to = dev->next_seq + n - 1,
 			       .cause = GW_LOSS_OVERLOAD, .exact = true, .ts_from_ms = ts_from_ms,
 			       .ts_to_ms = ts_to_ms };
 
+	if (!note_lost(d, dev, g.from, g.to))
+		return false;
 	dev->next_seq += n;
 	dev->next_changed = true;
-	note_lost(d, dev, g.from, g.to);
 	for (size_t i = 0; i < d->nsinks; i++) {
 		gw_deliver_due(d->sinks[i]->deliver, g.device, g.from, g.to);
 		gw_deliver_give_up(d->sinks[i]->deliver, &g);
 	}
+	return true;
+}
+
+void gw_arrive_unnumbered(struct gw_device *dev, int64_t ts_ms)
+{
+	dev->unnumbered.n++;
+	if (dev->unnumbered.ts_from_ms == 0)
+		dev->unnumbered.ts_from_ms = ts_ms;
+	dev->unnumbered.ts_to_ms = ts_ms;
 }
 
 bool gw_arrive(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r)
@@ -165,7 +179,10 @@ bool gw_arrive(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r)
 	if (!kept && gw_arrive_make_room(d, r->size))
 		kept = gw_ring_append(d->ring, r, &position);
 	if (!kept) {
-		gw_arrive_lost(d, dev, 1, gw_timekeeper_known_ms(d, r), gw_timekeeper_known_ms(d, r));
+		int64_t ts_ms = gw_timekeeper_known_ms(d, r);
+
+		if (!gw_arrive_lost(d, dev, 1, ts_ms, ts_ms))
+			gw_arrive_unnumbered(dev, ts_ms);
 		return false;
 	}
 	dev->next_seq++; /* not before: it must not be noted as given while it lies nowhere */

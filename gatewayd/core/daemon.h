@@ -245,10 +245,13 @@ void gw_commit_release(struct gw_daemon *d, uint64_t limit);
 
 /* arrive.c */
 /* The next reading of the device: gets its number, lies in the ring, is due for every sink.  False: there
- * was no room, it is declared lost. */
+ * was no room, it is declared lost; or it has no number, as below. */
 bool gw_arrive(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r);
-/* The next n numbers are of readings that are lost (overload).  Times are 0 when they are not known. */
-void gw_arrive_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t n, int64_t ts_from_ms, int64_t ts_to_ms);
+/* The next n numbers are of readings that are lost (overload).  Times are 0 when they are not known.  False:
+ * not even a note of that has room in the ring, and a number that lies nowhere is not given. */
+bool gw_arrive_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t n, int64_t ts_from_ms, int64_t ts_to_ms);
+/* One more that is lost and gets its number later: dev->unnumbered. */
+void gw_arrive_unnumbered(struct gw_device *dev, int64_t ts_ms);
 /* Room for `size` bytes in the ring, by letting go what every sink has taken. */
 bool gw_arrive_make_room(struct gw_daemon *d, size_t size);
 /* Before something is appended to the ring: what making room would have to note there keeps its place. */

@@ -77,24 +77,25 @@ static bool number_ready(struct gw_daemon *d, struct gw_device *dev)
 
 static void no_number(struct gw_daemon *d, struct gw_device *dev, const struct gw_reading *r)
 {
-	int64_t ts_ms = gw_timekeeper_known_ms(d, r);
-
-	if (dev->unnumbered.n++ == 0)
+	if (dev->unnumbered.n == 0)
 		gw_log(GW_WARNING, "no numbers left for '%s', the disk does not answer: readings are being lost",
 		       dev->name);
-	if (dev->unnumbered.ts_from_ms == 0)
-		dev->unnumbered.ts_from_ms = ts_ms;
-	dev->unnumbered.ts_to_ms = ts_ms;
+	gw_arrive_unnumbered(dev, gw_timekeeper_known_ms(d, r));
 	dev->full = true;
 }
 
-static void declare_unnumbered(struct gw_daemon *d, struct gw_device *dev)
+/* false: they cannot be declared yet, and the next reading waits behind them. */
+static bool declare_unnumbered(struct gw_daemon *d, struct gw_device *dev)
 {
-	if (dev->unnumbered.n == 0)
-		return;
-	gw_log(GW_WARNING, "'%s' has numbers again: %" PRIu64 " readings were lost", dev->name, dev->unnumbered.n);
-	gw_arrive_lost(d, dev, dev->unnumbered.n, dev->unnumbered.ts_from_ms, dev->unnumbered.ts_to_ms);
+	uint64_t n = dev->unnumbered.n;
+
+	if (n == 0)
+		return true;
+	if (!gw_arrive_lost(d, dev, n, dev->unnumbered.ts_from_ms, dev->unnumbered.ts_to_ms))
+		return false;
+	gw_log(GW_WARNING, "'%s' has numbers again: %" PRIu64 " readings were lost", dev->name, n);
 	memset(&dev->unnumbered, 0, sizeof(dev->unnumbered));
+	return true;
 }
 
 /* ---- the reading ---- */
@@ -138,11 +139,10 @@ static int on_reading(struct gw_source *s, struct gw_str block, struct gw_err *e
 	case GW_NOTHING:
 		break;
 	case GW_SAY:
-		if (!number_ready(d, dev)) {
+		if (!number_ready(d, dev) || !declare_unnumbered(d, dev)) {
 			no_number(d, dev, r);
 			break;
 		}
-		declare_unnumbered(d, dev);
 		dev->full = false;
 		publish(d, dev, r);
 		break;

@@ -170,7 +170,7 @@ static void ring_settled(struct gw_apply *a, struct gw_sink *s, const struct gw_
 		gw_deliver_settle(s->deliver, ack->device, ack->from, ack->to);
 }
 
-static void ring_ack(struct gw_apply *a, const struct gw_ring_ack *ack)
+static void ring_ack(struct gw_apply *a, const struct gw_ring_ack *ack, uint64_t position)
 {
 	struct gw_device *dev = configured(a, ack->device);
 	struct gw_sink *s = sink_numbered(a->d, ack->sink);
@@ -178,6 +178,10 @@ static void ring_ack(struct gw_apply *a, const struct gw_ring_ack *ack)
 	if (dev && ack->to >= dev->next_seq) { /* its reading has left the ring; the number was given */
 		dev->next_seq = ack->to + 1;
 		dev->next_changed = true;
+	}
+	if (dev && ack->sink == 0 && ack->lost == GW_LOSS_OVERLOAD + 1) { /* it grows on: a full ring stays full */
+		dev->lost_to = ack->to;
+		dev->lost_note = position;
 	}
 	note_known(a, ack->device, ack->from, ack->to);
 	for (size_t i = 0; i < a->d->nsinks && ack->sink == 0; i++)
@@ -207,7 +211,7 @@ static void walk_ring(struct gw_apply *a)
 		if (kind == GW_RING_READING)
 			ring_reading(a, r, position);
 		else if (kind == GW_RING_ACK)
-			ring_ack(a, &ack);
+			ring_ack(a, &ack, at - GW_RING_NOTE);
 		else if (kind == GW_RING_TOLD)
 			ring_told(a, &ack);
 		position = at;

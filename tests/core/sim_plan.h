@@ -67,7 +67,7 @@ static void sim_source_reads(unsigned device)
 	struct gw_reading *r = (struct gw_reading *)(void *)memory;
 	struct gw_source *s;
 	struct gw_device *dev;
-	uint64_t seq;
+	uint64_t before, next;
 	uint16_t index = 0;
 
 	if (!c)
@@ -84,13 +84,14 @@ static void sim_source_reads(unsigned device)
 	gw_reading_slots(r)[0] = ++content;
 	r->seq = 0;
 	r->mono_ms = sim.mono_us / 1000 - sim_below(20);
-	seq = dev->next_seq;
+	before = dev->next_seq;
 	m.reading.block = (struct gw_str){ (const char *)memory, r->size };
 	sim.reads = dev;
 	sim_say(c, &m);
 	sim.reads = NULL;
-	if ((sim.killed ? sim.next_at_end : dev->next_seq) != seq)
-		sim_made(device, seq, content, r->mono_ms + sim.offset_us[sim.boot] / 1000);
+	next = sim.killed ? sim.next_at_end : dev->next_seq;
+	if (next != before) /* the last; those before it found no number when they came */
+		sim_made(device, next - 1, content, r->mono_ms + sim.offset_us[sim.boot] / 1000);
 }
 
 /* ---- what happens ---- */

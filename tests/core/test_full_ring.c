@@ -180,6 +180,45 @@ static void lose_at_once(void)
 		;
 }
 
+/* Commits that begin meanwhile do not know of what is lost after them. */
+static void lose_more_under_a_commit(void)
+{
+	struct little *l = start();
+	uint64_t head, ended;
+
+	commit(l);
+	ended = l->d.commits_ended;
+	l->d.core.buffer.sync_ms = 3600 * 1000;
+	l->d.evicting = true; /* so that no commit begins yet */
+	l->device[0]->reserved = UINT64_MAX / 2; /* so that nothing turns the loop */
+	while (take_big(l))
+		;
+	head = gw_ring_head(l->d.ring);
+	l->d.evicting = false;
+	gw_commit_now(&l->d);
+	take_big(l);
+	assert_true(l->d.commit_running);
+	assert_true(gw_ring_head(l->d.ring) == head); /* the same note */
+	while (l->d.commits_ended == ended)
+		little_turn(l);
+	_exit(gw_ring_tail(l->d.ring) == head - GW_RING_NOTE ? SURVIVED : 1);
+}
+
+static void lose_more_at_once(void)
+{
+	struct little *l = start();
+	uint64_t head = gw_ring_head(l->d.ring);
+	bool had_room = false;
+
+	l->d.core.buffer.sync_ms = 3600 * 1000;
+	l->d.evicting = true; /* so that no commit begins */
+	l->device[0]->reserved = UINT64_MAX / 2;
+	while (take_big(l))
+		had_room = true; /* a slow start has committed what was there: nothing is seen this time */
+	assert_false(take_big(l));
+	_exit(had_room || gw_ring_head(l->d.ring) == head ? SURVIVED : 1);
+}
+
 /* As many readings as make a commit begin before its time, and the acknowledgements of all of them. */
 static void take_a_thousand(void)
 {
@@ -260,6 +299,49 @@ static void what_was_lost_at_once_is_declared_after_a_kill(void **state)
 	come_back_and_compare();
 }
 
+static void what_is_lost_through_many_kills_takes_one_note(void **state)
+{
+	(void)state;
+	live_and_be_killed(lose_at_once);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(live_and_end(lose_more_at_once), SURVIVED);
+	come_back_and_compare();
+}
+
+static void what_is_lost_while_a_commit_runs_stays_noted_when_it_has_ended(void **state)
+{
+	(void)state;
+	assert_int_equal(live_and_end(lose_more_under_a_commit), SURVIVED);
+	come_back_and_compare();
+}
+
+/* It would be given again after a kill. */
+static void a_number_that_no_note_has_room_for_is_not_given(void **state)
+{
+	struct little *l = fill_to_the_brim();
+	struct gw_device *dev = l->device[0];
+	uint64_t next = dev->next_seq;
+
+	(void)state;
+	gw_ring_reserve(l->d.ring, 0);
+	while (gw_ring_append_ack(l->d.ring, &(struct gw_ring_ack){ .sink = 1, .device = 1, .from = 1, .to = 1 }))
+		;
+	l->d.evicting = true; /* so that no commit makes room */
+	assert_false(take_big(l));
+	assert_false(take_big(l));
+	assert_true(dev->next_seq == next);
+	assert_int_equal(dev->unnumbered.n, 2);
+	assert_false(gw_arrive_lost(&l->d, dev, 2, 0, 0));
+	l->d.evicting = false;
+	l->d.core.buffer.sync_ms = 5;
+	commit(l);
+	assert_true(gw_arrive_lost(&l->d, dev, 2, 0, 0));
+	assert_true(dev->next_seq == next + 2);
+	synchronise_and_settle(l);
+	assert_true(copy_of(next)->lost && copy_of(next + 1)->lost);
+	little_stop(l);
+}
+
 /* It has nothing of the ring in it, and yet its end lets go what lay there when it began. */
 static void no_room_is_made_under_a_commit_that_runs(void **state)
 {
@@ -311,6 +393,9 @@ int main(void)
 		T(no_room_is_made_under_a_commit_that_runs),
 		T(a_commit_of_what_the_ring_brought_back_has_its_acknowledgements),
 		T(what_was_lost_at_once_is_declared_after_a_kill),
+		T(what_is_lost_through_many_kills_takes_one_note),
+		T(what_is_lost_while_a_commit_runs_stays_noted_when_it_has_ended),
+		T(a_number_that_no_note_has_room_for_is_not_given),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
