@@ -46,6 +46,7 @@ static struct sim_configured {
 	unsigned version; /* of titles and of the sinks */
 	const char *max_size, *history, *when_full;
 	int sync_ms;
+	unsigned too_large; /* for a sink is one reading of so many; 0: none */
 } configured;
 
 /* ---- link ---- */

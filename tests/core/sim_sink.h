@@ -12,7 +12,15 @@ static enum gw_ack_result sim_verdict(unsigned grumpy)
 {
 	if (!sim_one_in(grumpy))
 		return GW_ACK_DONE;
-	return sim_one_in(6) ? GW_ACK_TOO_LARGE : sim_one_in(4) ? GW_ACK_REFUSED : GW_ACK_AGAIN;
+	return sim_one_in(4) ? GW_ACK_REFUSED : GW_ACK_AGAIN;
+}
+
+/* Of the reading, and not of the moment: of two copies that are on their way, both are or none. */
+static bool sim_is_too_large(unsigned sink, const struct gw_reading *r)
+{
+	uint64_t x = (gw_reading_cslots(r)[0] + sink + sim.seed) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return configured.too_large && (x >> 32) % configured.too_large == 0;
 }
 
 static void sim_owe(struct gw_child *c, const struct gw_ack *ack)
@@ -35,10 +43,12 @@ static void sim_publish_readings(struct gw_child *c, const struct sim_packet *p,
 
 	for (size_t at = 8; at < p->size;) {
 		const struct gw_reading *r = (const void *)(p->bytes + at);
-		struct gw_ack ack = { .what = GW_ACK_READINGS, .result = (uint8_t)verdict, .device = r->device,
-				      .from = r->seq, .to = r->seq, .credit = at == 8 };
+		bool too_large = sim_is_too_large(c->sink, r);
+		struct gw_ack ack = { .what = GW_ACK_READINGS, .device = r->device, .from = r->seq, .to = r->seq,
+				      .result = (uint8_t)(too_large ? GW_ACK_TOO_LARGE : verdict),
+				      .credit = at == 8 };
 
-		if (heard)
+		if (heard && !too_large)
 			sim_hear_reading(c->sink, sim_device_of(c, r->device), r);
 		sim_owe(c, &ack);
 		at += r->size;
@@ -91,7 +101,7 @@ static void sim_publish_message(struct gw_child *c, const struct sim_packet *p, 
 	case GW_MSG_LOSS:
 		if (!c->connected)
 			break;
-		verdict = heard ? GW_ACK_DONE : GW_ACK_AGAIN; /* nothing may be too large to be lost */
+		verdict = heard ? GW_ACK_DONE : GW_ACK_AGAIN;
 		if (heard)
 			sim_hear_loss(c->sink, sim_device_of(c, m.loss.device), &m.loss);
 		sim_owe_record(c, GW_ACK_LOSS, m.loss.device, m.loss.id, verdict);

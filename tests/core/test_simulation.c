@@ -89,6 +89,7 @@ static void draw(uint64_t seed)
 	configured.when_full = sim_one_in(2) ? "drop-oldest" : "thin";
 	configured.sync_ms = sim_one_in(4) ? 0 : (int)sim_below(3000);
 	configured.max_size = sim_one_in(3) ? "16MiB" : "1GiB";
+	configured.too_large = plan.faults & SIM_GRUMPY ? 120 : 0;
 	plan.steps = 300 + sim_below(1500);
 	ledger.no_loss = !(plan.faults & (SIM_POWER | SIM_IO | SIM_FULL_DISK)) && configured.points == 1;
 	for (unsigned i = 0; i < SIM_DEVICES; i++)
@@ -102,6 +103,7 @@ static void follow(const struct sim_order *orders)
 	plan.faults = 0;
 	plan.steps = 0;
 	configured.points = 1000;
+	configured.too_large = 0;
 	configured.max_size = "1GiB";
 	configured.history = "0s";
 	configured.when_full = "drop-oldest";
