@@ -241,6 +241,24 @@ static void drop_what_lies_still(struct gw_deliver *d, struct outgoing *o, uint6
 	}
 }
 
+/* What is on its way still was asked for until its acknowledgement: without one it must not become a loss. */
+static void keep_what_is_due(struct outgoing *o)
+{
+	struct gw_ranges kept = { 0 };
+	struct gw_range r;
+
+	for (uint32_t i = 0; i < o->again.n; i++)
+		for (uint64_t at = o->again.r[i].from; gw_ranges_overlap(&o->due, at, o->again.r[i].to, &r);
+		     at = r.to + 1) {
+			gw_ranges_add(&kept, r.from, r.to);
+			if (r.to == o->again.r[i].to)
+				break;
+		}
+	o->again_changed |= kept.total != o->again.total;
+	gw_ranges_free(&o->again);
+	o->again = kept;
+}
+
 /* A whole walk did not find them: they left the store, and had been settled before. */
 void gw_deliver_again_ends(struct gw_deliver *d)
 {
@@ -252,8 +270,7 @@ void gw_deliver_again_ends(struct gw_deliver *d)
 
 		for (uint32_t k = 0; k < o->again.n; k++)
 			drop_what_lies_still(d, o, o->again.r[k].from, o->again.r[k].to);
-		o->again_changed |= o->again.n > 0;
-		gw_ranges_free(&o->again);
+		keep_what_is_due(o);
 	}
 }
 
@@ -331,6 +348,7 @@ static void ack_range(struct gw_deliver *d, struct outgoing *o, const struct gw_
 	switch ((enum gw_ack_result)ack->result) {
 	case GW_ACK_DONE:
 		due_remove(d, o, r->from, r->to);
+		o->again_changed |= gw_ranges_remove(&o->again, r->from, r->to) > 0;
 		d->o.ops->settled(d->o.arg, ack->device, r->from, r->to, -1);
 		break;
 	case GW_ACK_REFUSED:

@@ -925,6 +925,36 @@ static void what_a_former_process_was_asked_for_and_is_gone_is_no_loss(void **st
 	gw_ranges_free(&again);
 }
 
+static void ranges_kept(void *arg, uint16_t device, const struct gw_ranges *again)
+{
+	(void)device;
+	*(uint64_t *)arg = again->total;
+}
+
+static void what_was_asked_for_and_never_acknowledged_is_no_loss_when_it_is_given_up(void **state)
+{
+	uint64_t kept = 0;
+
+	(void)state;
+	connect_with(10, NULL);
+	for (uint64_t seq = 1; seq <= 5; seq++)
+		make(1, seq);
+	pump();
+	ack(1, 1, 5);
+	commit();
+	gw_deliver_again(w->d, 1, 2, 4);
+	commit();
+	pump(); /* to the end of what the store has */
+	pump();
+	ack(1, 2, 2);
+	gw_deliver_again_changed(w->d, ranges_kept, &kept);
+	assert_int_equal(kept, 2);
+	gw_deliver_disconnected(w->d);
+	assert_int_equal(give_up(1, 2, 4), 2);
+	assert_int_equal(gw_deliver_due_of(w->d, 1)->total, 0);
+	assert_int_equal(gw_deliver_stats(w->d).losses, 0);
+}
+
 static void what_was_asked_for_and_is_given_up_is_no_loss_again(void **state)
 {
 	(void)state;
@@ -1239,6 +1269,7 @@ int main(void)
 		TEST(what_is_asked_for_and_left_the_store_ends_before_what_is_due),
 		TEST(what_a_former_process_was_asked_for_and_is_gone_is_no_loss),
 		TEST(what_was_asked_for_and_is_given_up_is_no_loss_again),
+		TEST(what_was_asked_for_and_never_acknowledged_is_no_loss_when_it_is_given_up),
 		TEST(a_backlog_in_the_asked_range_is_never_forgotten),
 		TEST(a_failed_commit_hands_all_books_in_again),
 		TEST(two_sinks_are_independent),
