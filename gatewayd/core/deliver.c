@@ -271,6 +271,7 @@ void gw_deliver_again_ends(struct gw_deliver *d)
 		for (uint32_t k = 0; k < o->again.n; k++)
 			drop_what_lies_still(d, o, o->again.r[k].from, o->again.r[k].to);
 		keep_what_is_due(o);
+		d->again |= o->again.n > 0; /* without an acknowledgement a walk has to find them once more */
 	}
 }
 

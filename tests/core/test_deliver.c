@@ -955,6 +955,30 @@ static void what_was_asked_for_and_never_acknowledged_is_no_loss_when_it_is_give
 	assert_int_equal(gw_deliver_stats(w->d).losses, 0);
 }
 
+static void what_was_asked_for_and_left_the_store_on_its_way_ends_after_a_disconnect(void **state)
+{
+	(void)state;
+	connect_with(10, NULL);
+	for (uint64_t seq = 1; seq <= 5; seq++)
+		make(1, seq);
+	pump();
+	ack(1, 1, 5);
+	commit();
+	gw_deliver_again(w->d, 1, 2, 3);
+	commit();
+	pump();
+	pump();
+	w->rows[1].purged = w->rows[2].purged = true;
+	gw_deliver_disconnected(w->d);
+	connect_with(10, NULL);
+	gw_deliver_due(w->d, 1, 6, 6); /* not in the store yet */
+	for (int i = 0; i < 3; i++) {
+		w->now_us += 6 * S;
+		pump();
+	}
+	assert_int_equal(gw_deliver_due_of(w->d, 1)->total, 1);
+}
+
 static void what_was_asked_for_and_is_given_up_is_no_loss_again(void **state)
 {
 	(void)state;
@@ -1269,6 +1293,7 @@ int main(void)
 		TEST(what_is_asked_for_and_left_the_store_ends_before_what_is_due),
 		TEST(what_a_former_process_was_asked_for_and_is_gone_is_no_loss),
 		TEST(what_was_asked_for_and_is_given_up_is_no_loss_again),
+		TEST(what_was_asked_for_and_left_the_store_on_its_way_ends_after_a_disconnect),
 		TEST(what_was_asked_for_and_never_acknowledged_is_no_loss_when_it_is_given_up),
 		TEST(a_backlog_in_the_asked_range_is_never_forgotten),
 		TEST(a_failed_commit_hands_all_books_in_again),
