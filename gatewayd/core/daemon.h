@@ -178,7 +178,7 @@ struct gw_daemon {
 	struct gw_outlook outlook;
 	char store_error[256];
 	bool evicting;
-	size_t give_up_bytes;  /* asked for last; 0: the commit before went well */
+	size_t give_up_bytes, give_up_windows_bytes;  /* asked for last; 0: the commit before went well */
 	bool thinning, joining;   /* said so in the log */
 	bool windows_given_up;    /* and not committed */
 	struct gw_rows *last_rows; /* less than a slice: they wait until windows have given way */

@@ -21,6 +21,7 @@
 enum {
 	MIB = 1024 * 1024,
 	GIVE_UP_BYTES_MAX = 256 * MIB, /* a slice at first; doubled while that is not enough */
+	OLD_WINDOWS = MIB / 2,         /* of windows at first */
 	DEVICES = 65536,
 };
 
@@ -33,12 +34,12 @@ static void ends(struct gw_daemon *d, bool changed)
 		gw_commit_in(d, GW_COMMIT_RETRY_US);
 }
 
-static size_t grown_bytes(struct gw_daemon *d, size_t first)
+static size_t grown(size_t *bytes, size_t first)
 {
-	d->give_up_bytes = d->give_up_bytes ? d->give_up_bytes * 2 : first;
-	if (d->give_up_bytes > GIVE_UP_BYTES_MAX)
-		d->give_up_bytes = GIVE_UP_BYTES_MAX;
-	return d->give_up_bytes;
+	*bytes = *bytes ? *bytes * 2 : first;
+	if (*bytes > GIVE_UP_BYTES_MAX)
+		*bytes = GIVE_UP_BYTES_MAX;
+	return *bytes;
 }
 
 /* ---- giving up readings ---- */
@@ -236,7 +237,7 @@ static void got_old_windows(void *arg, struct gw_windows *windows, const struct 
 
 static void ask_for_old_windows(struct gw_daemon *d)
 {
-	gw_store_windows(d->store, &(struct gw_windows_query){ .max_bytes = grown_bytes(d, MIB) },
+	gw_store_windows(d->store, &(struct gw_windows_query){ .max_bytes = grown(&d->give_up_windows_bytes, OLD_WINDOWS) },
 			 got_old_windows, d);
 }
 
@@ -313,9 +314,9 @@ void gw_evict(struct gw_daemon *d)
 		return;
 	d->evicting = true;
 	if (d->core.buffer.when_full == GW_THIN)
-		gw_store_oldest(d->store, grown_bytes(d, slice(d)), false, got_to_thin, d);
+		gw_store_oldest(d->store, grown(&d->give_up_bytes, slice(d)), false, got_to_thin, d);
 	else
-		gw_store_oldest(d->store, grown_bytes(d, slice(d)), true, got_oldest, d);
+		gw_store_oldest(d->store, grown(&d->give_up_bytes, slice(d)), true, got_oldest, d);
 }
 
 /* ---- what commits carry of it ---- */
@@ -362,7 +363,7 @@ void gw_evict_committed(struct gw_daemon *d)
 		memmove(d->windows_gone, d->windows_gone + gone,
 			(d->nwindows_gone - gone) * sizeof(*d->windows_gone));
 	d->nwindows_gone -= gone;
-	d->windows_committing = d->windows_gone_committing = d->give_up_bytes = 0;
+	d->windows_committing = d->windows_gone_committing = d->give_up_bytes = d->give_up_windows_bytes = 0;
 	d->windows_given_up = false;
 	if (!d->thinning || any_thinned(d))
 		return;
