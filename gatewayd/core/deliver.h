@@ -141,6 +141,10 @@ void gw_deliver_restore_again(struct gw_deliver *d, uint16_t device, const struc
 /* They go out, or went out, with a time that is not trusted: from now on never with another. */
 void gw_deliver_told(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 bool gw_deliver_was_told(const struct gw_deliver *d, uint16_t device, uint64_t seq);
+/* Where the note of a number that is to be told begins: lower than it when many scattered ones were told
+ * since the clock was trusted last.  What lies between waits still, and has no other time yet. */
+uint64_t gw_deliver_told_from(struct gw_deliver *d, uint16_t device, uint64_t seq);
+void gw_deliver_trusted(struct gw_deliver *d); /* the clock is: what waits goes with its true time */
 void gw_deliver_restore_told(struct gw_deliver *d, uint16_t device, const struct gw_ranges *told);
 /* A commit begins: as gw_deliver_changed(), for what was told.  Then gw_deliver_told_committed(). */
 void gw_deliver_told_changed(struct gw_deliver *d,

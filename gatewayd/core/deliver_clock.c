@@ -30,10 +30,42 @@ void gw_deliver_told(struct gw_deliver *d, uint16_t device, uint64_t from, uint6
 	if (gw_ranges_add(&o->told, from, to) == 0)
 		return;
 	note(d, &o->told_open, from, to);
-	/* One number too many keeps its mark and a correction; one too few would come with two times. */
+	/* The oldest: most likely they left the store long ago, and are not sent again. */
 	if (o->told.n > TOLD_RANGES_MAX)
 		gw_ranges_add(&o->told, o->told.r[0].to + 1, o->told.r[1].from - 1);
 	o->told_changed = true;
+}
+
+static uint32_t ranges_since(const struct gw_ranges *told, uint64_t since)
+{
+	uint32_t n = 0;
+
+	while (n < told->n && told->r[told->n - 1 - n].from >= since)
+		n++;
+	return n;
+}
+
+/* Half of the ranges that are left at most, so that some are left for the next time without trust. */
+uint64_t gw_deliver_told_from(struct gw_deliver *d, uint16_t device, uint64_t seq)
+{
+	struct outgoing *o = gw_deliver_slot(d, device);
+	const struct gw_ranges *told = &o->told;
+	uint32_t now;
+
+	if (told->n && told->r[told->n - 1].to >= seq)
+		return seq;
+	if (!o->told_since)
+		o->told_since = seq;
+	now = ranges_since(told, o->told_since);
+	if (now == 0 || now <= (TOLD_RANGES_MAX - (told->n - now)) / 2)
+		return seq;
+	return told->r[told->n - 1].to + 1;
+}
+
+void gw_deliver_trusted(struct gw_deliver *d)
+{
+	for (size_t i = 0; i < d->ndevices; i++)
+		d->devices[i].told_since = 0;
 }
 
 void gw_deliver_restore_told(struct gw_deliver *d, uint16_t device, const struct gw_ranges *told)

@@ -14,6 +14,7 @@ struct outgoing { /* one device */
 	struct gw_ranges thinned; /* in windows that the far end has not acknowledged */
 	struct gw_ranges again; /* asked for once more: may be gone from the store */
 	struct gw_ranges told;  /* went out without a trusted time */
+	uint64_t told_since;    /* the first of these that went since the clock was trusted last, or since the start; or 0 */
 	struct gw_ranges told_open, told_committing; /* of it: in no commit, in the one that runs */
 	struct gw_ranges doubt; /* no row of it was seen yet */
 	uint64_t last_sent; /* highest number ever handed to the sink by this process */

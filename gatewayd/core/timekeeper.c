@@ -144,6 +144,8 @@ static void take(struct gw_daemon *d, const struct gw_clock_news *news)
 	if (!news->trusted || d->phase == GW_PHASE_STARTING)
 		return;
 	gw_log(GW_INFO, "the clock is synchronised: readings that were not sent yet get their true time");
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_deliver_trusted(d->sinks[i]->deliver);
 	retell_states(d);
 }
 

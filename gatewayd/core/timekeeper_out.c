@@ -33,14 +33,15 @@ static void tell_boot(struct gw_sink *s, uint32_t number)
 /* Ahead of sending; false: there is no room for it, and a commit will make some. */
 static bool note_told(struct gw_sink *s, uint16_t device, uint64_t from, uint64_t to)
 {
-	struct gw_ring_ack told = { .sink = s->number, .device = device, .from = from, .to = to };
+	struct gw_ring_ack told = { .sink = s->number, .device = device, .to = to,
+				    .from = gw_deliver_told_from(s->deliver, device, from) };
 
 	gw_arrive_keep_room(s->daemon);
 	if (!gw_ring_append_told(s->daemon->ring, &told)) {
 		gw_commit_soon(s->daemon);
 		return false;
 	}
-	gw_deliver_told(s->deliver, device, from, to);
+	gw_deliver_told(s->deliver, device, told.from, to);
 	gw_commit_later(s->daemon);
 	return true;
 }

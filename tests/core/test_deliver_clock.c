@@ -182,6 +182,28 @@ static void many_scattered_numbers_stay_small_and_none_is_forgotten(void **state
 	assert_non_null(strstr(log_text, "ranges 200; ")); /* 3200 bytes: a value of `state` */
 }
 
+/* As the timekeeper does it. */
+static void send_marked(uint64_t seq)
+{
+	gw_deliver_told(d, 1, gw_deliver_told_from(d, 1, seq), seq);
+}
+
+static void what_waits_between_scattered_numbers_is_told_with_them_and_never_what_went_with_its_true_time(void **state)
+{
+	(void)state;
+	for (uint64_t time = 0; time < 4; time++) {
+		for (uint64_t seq = 1; seq <= 1000; seq += 2)
+			send_marked(time * 10000 + seq);
+		gw_deliver_trusted(d); /* the others, and those up to the next time, go with their true one */
+		for (uint64_t earlier = 0; earlier <= time; earlier++) {
+			assert_true(gw_deliver_was_told(d, 1, earlier * 10000 + 999));
+			assert_false(gw_deliver_was_told(d, 1, earlier * 10000 + 2));
+			assert_false(gw_deliver_was_told(d, 1, earlier * 10000 + 1500));
+		}
+	}
+	assert_true(gw_deliver_was_told(d, 1, 998)); /* while it waited */
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -192,6 +214,7 @@ int main(void)
 		T(a_sink_gets_only_the_corrections_that_it_does_not_have),
 		T(what_a_sink_was_told_is_handed_in_when_it_changed),
 		T(many_scattered_numbers_stay_small_and_none_is_forgotten),
+		T(what_waits_between_scattered_numbers_is_told_with_them_and_never_what_went_with_its_true_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
