@@ -281,7 +281,7 @@ static int live_within(struct gw_db *d)
 	gw_reserve_release(d);
 	if (rc == SQLITE_OK)
 		gw_db_stop_growth(d, pages);
-	sqlite3_wal_checkpoint_v2(d->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL); /* room in the WAL */
+	gw_wal_move(d); /* room in the WAL */
 	return rc;
 }
 

@@ -186,6 +186,7 @@ int gw_db_begin(struct gw_db *d);
 int gw_db_end(struct gw_db *d);
 int gw_db_end_or_undo(struct gw_db *d, int rc); /* rc: of what was done since gw_db_begin(); or of that */
 void gw_wal_watch(struct gw_db *d, uint64_t limit);
+int gw_wal_move(struct gw_db *d); /* into the database, what can be; returns what SQLite does */
 enum gw_wal_of { GW_WAL_OURS, GW_WAL_OF_ANOTHER_TIME, GW_WAL_OF_ANOTHER };
 /* Of the WAL at <path><suffix>, which no connection may have open.  OURS too when there is none, it is
  * empty, or nothing can be compared. */

@@ -137,9 +137,9 @@ static int move_wal(struct gw_db *d)
 	int rc;
 
 	gw_db_finalize(d);
-	rc = sqlite3_wal_checkpoint_v2(d->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	rc = gw_wal_move(d);
 	if (gw_db_rc_is(rc, SQLITE_FULL) && gw_reserve_release(d))
-		rc = sqlite3_wal_checkpoint_v2(d->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		rc = gw_wal_move(d);
 	return rc;
 }
 

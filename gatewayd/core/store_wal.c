@@ -5,7 +5,8 @@
  * mark (key wal: the mark before and the present one), which changes in the first transaction of
  * each WAL.  A WAL begins anew only when all of it was moved into the database: so the mark that the
  * file itself bears is the one before the first in its WAL or, when part of that was moved, one of
- * those in it.  With any other, the WAL is another database's or of another time.
+ * those in it.  With any other, the WAL is another database's or of another time.  One without any mark
+ * is taken for its own.
  *
  * `meta` is page 2, all of it: the first table of a new file, and a few short rows.
  */
@@ -37,9 +38,15 @@ static int on_commit(void *arg, sqlite3 *sql, const char *name, int frames)
 
 void gw_wal_watch(struct gw_db *d, uint64_t limit)
 {
-	d->wal.due |= d->wal.limit == 0; /* a new connection */
+	d->wal.due = true; /* the connection may be a new one */
 	d->wal.limit = (int)limit;
 	sqlite3_wal_hook(d->sql, on_commit, d);
+}
+
+int gw_wal_move(struct gw_db *d)
+{
+	d->wal.due = true;
+	return sqlite3_wal_checkpoint_v2(d->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
 static int read_mark(struct gw_db *d)
@@ -179,7 +186,7 @@ static bool next_frame(struct frames *f)
 
 static enum gw_wal_of judge(struct frames *f, struct gw_image *image, const struct label *ours)
 {
-	enum gw_wal_of of = GW_WAL_OURS; /* nothing is in it */
+	enum gw_wal_of of = GW_WAL_OURS; /* nothing is in it, or no mark */
 	uint64_t meta = UINT64_MAX;
 
 	while (next_frame(f)) {
@@ -187,8 +194,6 @@ static enum gw_wal_of judge(struct frames *f, struct gw_image *image, const stru
 			meta = gw_image_wal_begins(image) + f->at - 1;
 		if (big_endian(f->frame + 4) == 0) /* the transaction goes on */
 			continue;
-		if (of == GW_WAL_OURS)
-			of = GW_WAL_OF_ANOTHER_TIME;
 		if (meta != UINT64_MAX) {
 			struct label l = label_at(image, meta);
 
@@ -196,6 +201,8 @@ static enum gw_wal_of judge(struct frames *f, struct gw_image *image, const stru
 				return GW_WAL_OURS;
 			if (strcmp(l.buffer, ours->buffer) != 0)
 				of = GW_WAL_OF_ANOTHER;
+			else if (of == GW_WAL_OURS)
+				of = GW_WAL_OF_ANOTHER_TIME;
 		}
 		meta = UINT64_MAX;
 	}

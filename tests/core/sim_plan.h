@@ -226,6 +226,8 @@ static void sim_check(void)
 {
 	if (sim.killed || sim.d->phase != GW_PHASE_RUNNING)
 		return;
+	if (sim.d->info.mixed)
+		sim_fail("its own WAL was taken for another one");
 	for (size_t i = 0; i < sim.d->nsinks; i++)
 		if (sim.d->sinks[i]->deliver)
 			sim_check_closed(sim.d->sinks[i], strcmp(sim.d->sinks[i]->instance.name, "far") == 0);
