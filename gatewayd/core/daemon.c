@@ -215,6 +215,8 @@ void gw_recovered(struct gw_apply *a, const struct gw_err *err)
 	}
 	d->now_us = gw_now_us();
 	gw_outlook_note(d);
+	for (size_t i = 0; i < d->nsinks; i++)
+		gw_deliver_began(d->sinks[i]->deliver);
 	gw_apply_go(a);
 	gw_apply_end(a);
 	gw_repair_recovered(d);

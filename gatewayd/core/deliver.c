@@ -42,6 +42,7 @@ void gw_deliver_free(struct gw_deliver *d)
 		gw_ranges_free(&d->devices[i].flight);
 		gw_ranges_free(&d->devices[i].again);
 		gw_ranges_free(&d->devices[i].thinned);
+		gw_ranges_free(&d->devices[i].unsure);
 		gw_ranges_free(&d->devices[i].told);
 		gw_ranges_free(&d->devices[i].told_open);
 		gw_ranges_free(&d->devices[i].told_committing);
@@ -87,6 +88,7 @@ static uint64_t due_remove(struct gw_deliver *d, struct outgoing *o, uint64_t fr
 	uint64_t n = gw_ranges_remove(&o->due, from, to);
 
 	d->due_total -= n;
+	gw_ranges_remove(&o->unsure, from, to);
 	if (o->parked)
 		d->parked_due -= n;
 	o->changed |= n > 0;
@@ -122,6 +124,18 @@ void gw_deliver_due(struct gw_deliver *d, uint16_t device, uint64_t from, uint64
 
 	due_add(d, o, from, to);
 	gw_ranges_remove(&o->doubt, from, to);
+}
+
+static void now_unsure(struct outgoing *o, const struct gw_ranges *sent)
+{
+	for (uint32_t i = 0; i < sent->n; i++)
+		gw_ranges_add(&o->unsure, sent->r[i].from, sent->r[i].to);
+}
+
+void gw_deliver_began(struct gw_deliver *d)
+{
+	for (size_t i = 0; i < d->ndevices; i++)
+		now_unsure(&d->devices[i], &d->devices[i].due);
 }
 
 void gw_deliver_settle(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to)
@@ -312,11 +326,30 @@ static uint64_t drop_what_was_asked_for(struct gw_deliver *d, struct outgoing *o
 	return before - o->due.total;
 }
 
+/* The same for the first numbers of *r, which is shortened to those that have all been sent, or none.
+ * What the far end has never let in has not come. */
+static struct gw_giveup is_sure(const struct outgoing *o, const struct gw_giveup *g, struct gw_range *r)
+{
+	struct gw_giveup sure = *g;
+	struct gw_range unsure;
+
+	if (g->cause == GW_LOSS_TOO_LARGE || !gw_ranges_overlap(&o->unsure, r->from, r->to, &unsure))
+		return sure;
+	if (unsure.from > r->from) {
+		r->to = unsure.from - 1;
+		return sure;
+	}
+	r->to = unsure.to;
+	sure.exact = false;
+	return sure;
+}
+
 uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g)
 {
 	struct outgoing *o = gw_deliver_slot(d, g->device);
 	uint64_t at = g->from, given = drop_what_was_asked_for(d, o, g->from, g->to);
 	struct gw_range r, f;
+	struct gw_giveup sure;
 
 	while (at <= g->to && gw_ranges_overlap(&o->due, at, g->to, &r)) {
 		if (gw_ranges_overlap(&o->flight, r.from, r.to, &f)) {
@@ -326,8 +359,9 @@ uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g)
 			}
 			r.to = f.from - 1;
 		}
+		sure = is_sure(o, g, &r);
 		given += due_remove(d, o, r.from, r.to);
-		gw_loss_add(d, g, &r);
+		gw_loss_add(d, &sure, &r);
 		d->o.ops->settled(d->o.arg, g->device, r.from, r.to, (int)g->cause);
 		at = r.to + 1;
 	}
@@ -401,6 +435,7 @@ void gw_deliver_disconnected(struct gw_deliver *d)
 	d->flight_total = 0;
 	d->fifo_n = 0;
 	for (size_t i = 0; i < d->ndevices; i++) {
+		now_unsure(&d->devices[i], &d->devices[i].flight);
 		gw_ranges_free(&d->devices[i].flight);
 		park(d, &d->devices[i], false);
 	}

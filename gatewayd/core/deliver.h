@@ -84,6 +84,8 @@ void gw_deliver_due(struct gw_deliver *d, uint16_t device, uint64_t from, uint64
 void gw_deliver_doubt(struct gw_deliver *d);
 void gw_deliver_trust(struct gw_deliver *d, uint16_t device, uint64_t seq); /* it lies in the ring */
 void gw_deliver_prove(struct gw_deliver *d, bool exact);
+/* What is due at the start may have been sent by a former process. */
+void gw_deliver_began(struct gw_deliver *d);
 /* The same of numbers that were given up, without those that a loss record names: for gw_deliver_give_up(). */
 void gw_deliver_due_undeclared(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 /* Acknowledged to a former process. */
@@ -100,7 +102,8 @@ void gw_deliver_rows(struct gw_deliver *d, struct gw_rows *rows); /* takes the r
 /* Send what can be sent.  Returns when to be called again (us from now), -1: at the next event. */
 int64_t gw_deliver_pump(struct gw_deliver *d, int64_t now_us);
 
-/* Give up what is due and not in flight in the range: becomes loss records.  `readings`: how many of
+/* Give up what is due and not in flight in the range: becomes loss records, not exact where a number was
+ * sent and nobody knows whether it came.  `readings`: how many of
  * the numbers were readings.  Returns how many numbers were given up. */
 struct gw_giveup {
 	uint16_t device;

@@ -11,6 +11,7 @@
 
 struct outgoing { /* one device */
 	struct gw_ranges due, flight;
+	struct gw_ranges unsure; /* due, and sent at least once: may have come */
 	struct gw_ranges thinned; /* in windows that the far end has not acknowledged */
 	struct gw_ranges again; /* asked for once more: may be gone from the store */
 	struct gw_ranges told;  /* went out without a trusted time */

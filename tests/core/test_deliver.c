@@ -991,6 +991,30 @@ static void what_was_asked_for_and_is_given_up_is_no_loss_again(void **state)
 	assert_int_equal(gw_deliver_stats(w->d).losses, 1); /* 1 to 4 */
 }
 
+static void what_was_sent_and_never_acknowledged_is_not_said_to_be_lost_for_sure(void **state)
+{
+	(void)state;
+	connect_with(10, NULL);
+	for (uint64_t seq = 1; seq <= 3; seq++)
+		make(1, seq);
+	pump();
+	ack(1, 1, 1);
+	gw_deliver_disconnected(w->d);
+	make(1, 4);
+	make(1, 5);
+	assert_int_equal(give_up(1, 1, 5), 4);
+	assert_int_equal(gw_deliver_stats(w->d).losses, 2);
+	assert_int_equal(w->losses[0].from, 2);
+	assert_int_equal(w->losses[0].to, 3);
+	assert_false(w->losses[0].exact);
+	assert_int_equal(w->losses[1].from, 4);
+	assert_true(w->losses[1].exact);
+	gw_deliver_due(w->d, 1, 6, 7); /* of a former process */
+	gw_deliver_began(w->d);
+	assert_int_equal(give_up(1, 6, 7), 2);
+	assert_false(w->losses[2].exact);
+}
+
 static void a_backlog_in_the_asked_range_is_never_forgotten(void **state)
 {
 	(void)state;
@@ -1295,6 +1319,7 @@ int main(void)
 		TEST(what_was_asked_for_and_is_given_up_is_no_loss_again),
 		TEST(what_was_asked_for_and_left_the_store_on_its_way_ends_after_a_disconnect),
 		TEST(what_was_asked_for_and_never_acknowledged_is_no_loss_when_it_is_given_up),
+		TEST(what_was_sent_and_never_acknowledged_is_not_said_to_be_lost_for_sure),
 		TEST(a_backlog_in_the_asked_range_is_never_forgotten),
 		TEST(a_failed_commit_hands_all_books_in_again),
 		TEST(two_sinks_are_independent),
