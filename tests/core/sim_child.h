@@ -18,6 +18,12 @@ struct sim_packet {
 	_Alignas(8) unsigned char bytes[];
 };
 
+struct sim_flight { /* what the core waits for a word about */
+	uint8_t what; /* enum gw_ack_what */
+	uint16_t device;
+	uint64_t id;
+};
+
 struct gw_child {
 	struct gw_child_options o;
 	struct gw_child_status status;
@@ -36,6 +42,8 @@ struct gw_child {
 	int device_of[64]; /* index by number; -1: not told */
 	struct gw_ack owed[16384];
 	size_t nowed;
+	struct sim_flight flight[16384]; /* sent since the core knows of this connection */
+	size_t nflight;
 };
 
 static struct gw_child *sim_children;
@@ -60,7 +68,7 @@ static void sim_link_close(struct gw_child *c)
 		free(p);
 	}
 	c->last = &c->first;
-	c->packets = c->nowed = 0;
+	c->packets = c->nowed = c->nflight = 0;
 	c->linked = c->ready = c->full = c->connected = false;
 }
 
@@ -94,6 +102,13 @@ void gw_child_send(struct gw_child *c, const struct gw_message *m)
 		memcpy(to, buf, n);
 }
 
+static void sim_takes_off(struct gw_child *c, uint8_t what, uint16_t device, uint64_t id)
+{
+	if (c->nflight == sizeof(c->flight) / sizeof(c->flight[0]))
+		sim_fail("sink %u is sent more than its window", c->sink);
+	c->flight[c->nflight++] = (struct sim_flight){ what, device, id };
+}
+
 static bool sim_has_room(struct gw_child *c)
 {
 	if (c->linked && c->packets < SIM_LINK)
@@ -106,6 +121,8 @@ int gw_child_offer(struct gw_child *c, const struct gw_message *m)
 {
 	if (!sim_has_room(c))
 		return 0;
+	if (m->type == GW_MSG_WINDOW)
+		sim_takes_off(c, GW_ACK_WINDOW, 0, m->window.id);
 	gw_child_send(c, m);
 	return 1;
 }
@@ -141,6 +158,7 @@ int gw_child_sendv(struct gw_child *c, enum gw_message_type type, const struct g
 		if (!sim.killed)
 			sim_check_live(c, r[i], type == GW_MSG_LIVE);
 		head.size += r[i]->size;
+		sim_takes_off(c, GW_ACK_READINGS, r[i]->device, r[i]->seq);
 	}
 	to = sim_packet(c, head.size);
 	if (!to)

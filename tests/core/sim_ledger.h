@@ -185,7 +185,7 @@ static void sim_hear_record(const struct sim_record *n)
 	sim_close(n->sink, n->device);
 }
 
-/* The core hears that a reading, or what is in a window, was taken. */
+/* The core, which waits for it, hears that a reading, or what is in a window, was taken. */
 static void sim_acknowledged(unsigned sink, unsigned device, const struct gw_ack *ack)
 {
 	uint64_t from = ack->from, to = ack->to;

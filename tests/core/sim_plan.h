@@ -18,7 +18,8 @@ enum sim_fault {
 /* A story that is told and not drawn. */
 enum sim_what {
 	SIM_END, SIM_READ /* so many of a device */, SIM_STORE /* so many turns */, SIM_PASS /* ms */,
-	SIM_SYNC /* ms, from the next reload on */, SIM_CONNECT /* a sink */, SIM_SINK_WORKS, SIM_PRESENT /* devices, as bits: a reload */,
+	SIM_SYNC /* ms, from the next reload on */, SIM_THIN /* the same */, SIM_CONNECT /* a sink, anew */,
+	SIM_DISCONNECT, SIM_SINK_TAKES /* what is on its link, at once */, SIM_SINK_WORKS, SIM_PRESENT /* devices, as bits: a reload */,
 	SIM_SYNCS_FAIL /* so many */, SIM_DISK_FULL, SIM_DISK_ROOM, SIM_KILL, SIM_POWER_CUT, SIM_WORKS_AGAIN,
 };
 struct sim_order {
@@ -354,6 +355,15 @@ static void sim_sink_works(unsigned sink)
 	}
 }
 
+static void sim_sink_takes(struct gw_child *c)
+{
+	while (c->first)
+		sim_sink_reads(c, 0);
+	while (c->nowed)
+		sim_sink_acks(c, c->nowed, true);
+	sim_sink_has_room(c);
+}
+
 static void sim_obey(const struct sim_order *o)
 {
 	switch (o->what) {
@@ -371,6 +381,15 @@ static void sim_obey(const struct sim_order *o)
 		return;
 	case SIM_SYNC:
 		configured.sync_ms = (int)o->n;
+		return;
+	case SIM_THIN:
+		configured.when_full = "thin";
+		return;
+	case SIM_DISCONNECT:
+		sim_sink_is(sim_running(true, o->n), false);
+		return;
+	case SIM_SINK_TAKES:
+		sim_sink_takes(sim_running(true, o->n));
 		return;
 	case SIM_CONNECT:
 		sim_sink_is(sim_running(true, o->n), true);

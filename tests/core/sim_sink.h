@@ -164,6 +164,21 @@ static void sim_sink_has_room(struct gw_child *c)
 		c->o.ops->drained(c->o.arg);
 }
 
+/* Does the core wait for it?  What was still on the link when the connection ended comes, and is acknowledged,
+ * in the next one: to the core that is a word about what it never sent, until it has sent it once more. */
+static bool sim_lands(struct gw_child *c, const struct gw_ack *ack)
+{
+	size_t i = 0;
+
+	while (i < c->nflight && (c->flight[i].what != ack->what || c->flight[i].id != ack->from ||
+				  (ack->what == GW_ACK_READINGS && c->flight[i].device != ack->device)))
+		i++;
+	if (i == c->nflight)
+		return false;
+	c->flight[i] = c->flight[--c->nflight];
+	return true;
+}
+
 /* Some of what it owes, in any order. */
 static void sim_sink_acks(struct gw_child *c, size_t most, bool in_order)
 {
@@ -184,7 +199,7 @@ static void sim_sink_acks(struct gw_child *c, size_t most, bool in_order)
 	if (!n)
 		return;
 	for (uint32_t i = 0; i < n; i++)
-		if (acks[i].what == GW_ACK_READINGS || acks[i].what == GW_ACK_WINDOW)
+		if (sim_lands(c, &acks[i]))
 			sim_acknowledged(c->sink, sim_device_of(c, acks[i].device), &acks[i]);
 	m.acks.block = (struct gw_str){ (const char *)acks, n * (uint32_t)sizeof(acks[0]) };
 	sim_say(c, &m);
@@ -196,7 +211,7 @@ static void sim_sink_is(struct gw_child *c, bool connected)
 	struct gw_message m = { .type = GW_MSG_SINK_STATE };
 
 	c->connected = connected;
-	c->nowed = 0;
+	c->nowed = c->nflight = 0;
 	m.sink_state.state = connected ? 1 : 2;
 	m.sink_state.window = (uint16_t)(1 + sim_below(30));
 	m.sink_state.session = connected ? ++session : session;
