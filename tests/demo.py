@@ -34,6 +34,28 @@ class Failed(Exception):
     """Something the demo needs does not run; the text says what and why."""
 
 
+class Stopped(Exception):
+    """Somebody ended it."""
+
+
+class Stop:
+    """Ctrl-C and its like: looked for, and never an exception in the middle of something."""
+
+    def __init__(self):
+        self.fd, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer)  # the pipe has a byte as soon as a signal was caught
+        for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signo, lambda *_: None)
+
+    def look(self, wait_s=0, also=()):
+        """Those of `also` that can be read, at the latest after wait_s."""
+        ready = select.select([self.fd, *also], [], [], wait_s)[0]
+        if self.fd in ready:
+            raise Stopped
+        return ready
+
+
 class Part:
     """One program of the demo, with its log in the temporary folder."""
 
@@ -77,14 +99,18 @@ def free_port():
         return s.getsockname()[1]
 
 
+def look(parts):
+    for p in parts:
+        p.check()
+
+
 def wait_for(holds, parts, what, deadline_s=15):
     end = time.monotonic() + deadline_s
     while not holds():
-        for p in parts:
-            p.check()
+        look(parts)
         if time.monotonic() > end:
             raise Failed("%s: not within %d s" % (what, deadline_s))
-        time.sleep(0.05)
+        STOP.look(0.05)
 
 
 def listens(port):
@@ -222,10 +248,7 @@ class Screen:
 
     def key(self, wait_s):
         """A key pressed within wait_s, or ''."""
-        if not self.saved:
-            time.sleep(wait_s)
-            return ""
-        ready = select.select([sys.stdin], [], [], wait_s)[0]
+        ready = STOP.look(wait_s, [sys.stdin] if self.saved else [])
         return os.read(sys.stdin.fileno(), 1).decode(errors="replace") if ready else ""
 
     def turn(self, key):
@@ -324,8 +347,7 @@ def show(board, parts, header, end):
         if not screen.tty:
             print("\n".join(header))
         while time.monotonic() < end:
-            for p in parts:
-                p.check()
+            look(parts)
             screen.draw()
             key = screen.key(max(min(1.0 if screen.tty else TABLE_S, end - time.monotonic()), 0))
             if key in ("q", "\x03"):
@@ -366,25 +388,24 @@ def duration():
 
 def main():
     folder, parts, code = None, [], 0
-    for signo in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signo, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
         seconds = duration()
         folder = tempfile.mkdtemp(prefix="gw-")
         run(folder, parts, seconds)
-    except KeyboardInterrupt:
+    except Stopped:
         print("demo ended")
     except Failed as e:
         print("demo: %s" % e, file=sys.stderr)
         code = 1
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for p in reversed(parts):  # the daemon first: it says goodbye to the broker
             p.end(8 if p.name == "gatewayd" else 2)
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
     return code
 
+
+STOP = Stop()
 
 if __name__ == "__main__":
     sys.exit(main())
