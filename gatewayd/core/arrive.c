@@ -139,6 +139,14 @@ static bool note_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t from,
 	return noted;
 }
 
+void gw_arrive_declare(struct gw_daemon *d, const struct gw_giveup *g)
+{
+	for (size_t i = 0; i < d->nsinks; i++) {
+		gw_deliver_due(d->sinks[i]->deliver, g->device, g->from, g->to);
+		gw_deliver_give_up(d->sinks[i]->deliver, g);
+	}
+}
+
 bool gw_arrive_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t n, int64_t ts_from_ms, int64_t ts_to_ms)
 {
 	struct gw_giveup g = { .device = dev->number, .from = dev->next_seq, .to = dev->next_seq + n - 1,
@@ -149,10 +157,7 @@ bool gw_arrive_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t n, int6
 		return false;
 	dev->next_seq += n;
 	dev->next_changed = true;
-	for (size_t i = 0; i < d->nsinks; i++) {
-		gw_deliver_due(d->sinks[i]->deliver, g.device, g.from, g.to);
-		gw_deliver_give_up(d->sinks[i]->deliver, &g);
-	}
+	gw_arrive_declare(d, &g);
 	return true;
 }
 

@@ -247,6 +247,8 @@ void gw_commit_release(struct gw_daemon *d, uint64_t limit);
 /* The next reading of the device: gets its number, lies in the ring, is due for every sink.  False: there
  * was no room, it is declared lost; or it has no number, as below. */
 bool gw_arrive(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r);
+/* Numbers that no sink was told of are lost to all of them. */
+void gw_arrive_declare(struct gw_daemon *d, const struct gw_giveup *g);
 /* The next n numbers are of readings that are lost (overload).  Times are 0 when they are not known.  False:
  * not even a note of that has room in the ring, and a number that lies nowhere is not given. */
 bool gw_arrive_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t n, int64_t ts_from_ms, int64_t ts_to_ms);

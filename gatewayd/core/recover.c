@@ -224,14 +224,6 @@ static void walk_ring(struct gw_apply *a)
 		gw_log(GW_INFO, "%zu readings of the former process were recovered from memory", a->from_ring);
 }
 
-static void declare(struct gw_daemon *d, const struct gw_giveup *g)
-{
-	for (size_t i = 0; i < d->nsinks; i++) {
-		gw_deliver_due(d->sinks[i]->deliver, g->device, g->from, g->to);
-		gw_deliver_give_up(d->sinks[i]->deliver, g);
-	}
-}
-
 /* What is known to have been given of a device. */
 static uint64_t known_next(const struct gw_apply *a, uint16_t number)
 {
@@ -281,9 +273,9 @@ static void close_gap(struct gw_apply *a, struct gw_device *dev, const struct gw
 	gw_log(GW_WARNING, "device '%s': up to %llu numbers may have been lost %s", dev->name,
 	       (unsigned long long)(r->gap_to - dev->next_seq + 1),
 	       a->ring_damaged ? "with the ring" : "in a power cut");
-	declare(d, &(struct gw_giveup){ .device = dev->number, .from = dev->next_seq, .to = r->gap_to,
-					.cause = a->ring_damaged ? GW_LOSS_DAMAGED : GW_LOSS_POWER_CUT,
-					.exact = false });
+	gw_arrive_declare(d, &(struct gw_giveup){
+		.device = dev->number, .from = dev->next_seq, .to = r->gap_to,
+		.cause = a->ring_damaged ? GW_LOSS_DAMAGED : GW_LOSS_POWER_CUT, .exact = false });
 	dev->next_seq = dev->stored_next = r->gap_to + 1;
 }
 
@@ -303,8 +295,9 @@ static void close_hole(struct gw_apply *a, uint16_t number)
 	for (uint32_t i = 0; i < on->known.n; i++)
 		gw_ranges_remove(&hole, on->known.r[i].from, on->known.r[i].to);
 	for (uint32_t i = 0; i < hole.n; i++)
-		declare(d, &(struct gw_giveup){ .device = number, .from = hole.r[i].from, .to = hole.r[i].to,
-						.cause = GW_LOSS_DAMAGED, .exact = false });
+		gw_arrive_declare(d, &(struct gw_giveup){
+			.device = number, .from = hole.r[i].from, .to = hole.r[i].to,
+			.cause = GW_LOSS_DAMAGED, .exact = false });
 	if (hole.total)
 		gw_log(GW_ERROR, "%llu committed readings of device %u are not in the buffer any more",
 		       (unsigned long long)hole.total, number);
@@ -332,9 +325,9 @@ static void close_absent(struct gw_apply *a, uint16_t number)
 	if (!end)
 		return;
 	if (a->lost) {
-		declare(a->d, &(struct gw_giveup){ .device = number, .from = next, .to = end - 1,
-						   .cause = a->ring_damaged ? GW_LOSS_DAMAGED : GW_LOSS_POWER_CUT,
-						   .exact = false });
+		gw_arrive_declare(a->d, &(struct gw_giveup){
+			.device = number, .from = next, .to = end - 1,
+			.cause = a->ring_damaged ? GW_LOSS_DAMAGED : GW_LOSS_POWER_CUT, .exact = false });
 		next = end;
 	}
 	gw_commit_absent(a->d, number, next);

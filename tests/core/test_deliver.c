@@ -855,15 +855,20 @@ static void giving_up_never_touches_what_is_in_flight(void **state)
 
 /* ---- replay by hand ---- */
 
-static void what_is_asked_for_again_goes_once_more(void **state)
+static void five_are_received(void)
 {
-	(void)state;
 	connect_with(10, NULL);
 	for (uint64_t seq = 1; seq <= 5; seq++)
 		make(1, seq);
 	pump();
 	ack(1, 1, 5);
 	commit();
+}
+
+static void what_is_asked_for_again_goes_once_more(void **state)
+{
+	(void)state;
+	five_are_received();
 	w->log[0] = '\0';
 	assert_int_equal(gw_deliver_again(w->d, 1, 2, 4), 3);
 	pump();
@@ -875,12 +880,7 @@ static void what_is_asked_for_again_goes_once_more(void **state)
 static void what_is_asked_for_and_left_the_store_is_not_waited_for(void **state)
 {
 	(void)state;
-	connect_with(10, NULL);
-	for (uint64_t seq = 1; seq <= 5; seq++)
-		make(1, seq);
-	pump();
-	ack(1, 1, 5);
-	commit();
+	five_are_received();
 	w->rows[0].purged = w->rows[1].purged = true;
 	w->log[0] = '\0';
 	assert_int_equal(gw_deliver_again(w->d, 1, 1, 4), 4);
@@ -936,12 +936,7 @@ static void what_was_asked_for_and_never_acknowledged_is_no_loss_when_it_is_give
 	uint64_t kept = 0;
 
 	(void)state;
-	connect_with(10, NULL);
-	for (uint64_t seq = 1; seq <= 5; seq++)
-		make(1, seq);
-	pump();
-	ack(1, 1, 5);
-	commit();
+	five_are_received();
 	gw_deliver_again(w->d, 1, 2, 4);
 	commit();
 	pump(); /* to the end of what the store has */
@@ -958,12 +953,7 @@ static void what_was_asked_for_and_never_acknowledged_is_no_loss_when_it_is_give
 static void what_was_asked_for_and_left_the_store_on_its_way_ends_after_a_disconnect(void **state)
 {
 	(void)state;
-	connect_with(10, NULL);
-	for (uint64_t seq = 1; seq <= 5; seq++)
-		make(1, seq);
-	pump();
-	ack(1, 1, 5);
-	commit();
+	five_are_received();
 	gw_deliver_again(w->d, 1, 2, 3);
 	commit();
 	pump();
