@@ -276,7 +276,7 @@ enum gw_ack_result {
 	GW_ACK_DONE,    /* taken */
 	GW_ACK_REFUSED, /* not authorised there: the device is parked for this sink */
 	GW_ACK_TOO_LARGE, /* can never pass: to be declared lost */
-	GW_ACK_AGAIN,   /* not sent (connection lost): to be delivered again */
+	GW_ACK_AGAIN,   /* nobody knows whether it came: to be delivered again */
 };
 enum gw_ack_what { GW_ACK_READINGS, GW_ACK_LOSS, GW_ACK_WINDOW, GW_ACK_CORRECTION };
 struct gw_ack {

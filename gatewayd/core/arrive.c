@@ -50,7 +50,8 @@ static void note_losses(struct gw_daemon *d)
 		const struct gw_loss_row *row = &d->changed_losses[i];
 
 		gw_ring_append_ack(d->ring, &(struct gw_ring_ack){ .sink = row->sink, .device = row->device,
-								   .lost = row->cause + 1u, .from = row->from,
+								   .lost = (uint8_t)(row->cause + 1),
+								   .unsure = !row->exact, .from = row->from,
 								   .to = row->to });
 	}
 }

@@ -110,9 +110,11 @@ static void go_on_stopping(struct gw_daemon *d)
 			return;
 	if (!d->last_commit_asked) {
 		d->last_commit_asked = true;
+		d->commits_before_last = d->commits_ended;
 		gw_commit_now(d);
 	}
-	if (gw_commit_idle(d) || *d->store_error)
+	/* A disk that was ill is tried once more: what was acknowledged meanwhile may be noted nowhere. */
+	if (gw_commit_idle(d) || (*d->store_error && d->commits_ended != d->commits_before_last))
 		gw_loop_quit(d->loop);
 }
 

@@ -166,7 +166,7 @@ struct gw_daemon {
 	size_t npending, pending_capacity, committing;
 	bool commit_running, commit_armed, commit_again;
 	int64_t commit_due_us; /* while armed */
-	uint64_t commits_ended;
+	uint64_t commits_ended, commits_before_last;
 	bool commit_cut; /* the one that runs had no room for all that was pending */
 	struct gw_loss_row *changed_losses;
 	size_t nchanged_losses, changed_losses_capacity;

@@ -83,16 +83,22 @@ static void due_add(struct gw_deliver *d, struct outgoing *o, uint64_t from, uin
 	o->changed = o->used = true;
 }
 
-static uint64_t due_remove(struct gw_deliver *d, struct outgoing *o, uint64_t from, uint64_t to)
+uint64_t gw_due_remove(struct gw_deliver *d, struct outgoing *o, uint64_t from, uint64_t to)
 {
 	uint64_t n = gw_ranges_remove(&o->due, from, to);
 
 	d->due_total -= n;
-	gw_ranges_remove(&o->unsure, from, to);
 	if (o->parked)
 		d->parked_due -= n;
 	o->changed |= n > 0;
 	return n;
+}
+
+/* It came, or it is declared. */
+static uint64_t due_ends(struct gw_deliver *d, struct outgoing *o, uint64_t from, uint64_t to)
+{
+	gw_ranges_remove(&o->unsure, from, to);
+	return gw_due_remove(d, o, from, to);
 }
 
 static void park(struct gw_deliver *d, struct outgoing *o, bool parked)
@@ -126,21 +132,17 @@ void gw_deliver_due(struct gw_deliver *d, uint16_t device, uint64_t from, uint64
 	gw_ranges_remove(&o->doubt, from, to);
 }
 
-static void now_unsure(struct outgoing *o, const struct gw_ranges *sent)
-{
-	for (uint32_t i = 0; i < sent->n; i++)
-		gw_ranges_add(&o->unsure, sent->r[i].from, sent->r[i].to);
-}
-
 void gw_deliver_began(struct gw_deliver *d)
 {
-	for (size_t i = 0; i < d->ndevices; i++)
-		now_unsure(&d->devices[i], &d->devices[i].due);
+	for (size_t i = 0; i < d->ndevices; i++) {
+		gw_ranges_add_all(&d->devices[i].unsure, &d->devices[i].due);
+		gw_ranges_add_all(&d->devices[i].unsure, &d->devices[i].thinned);
+	}
 }
 
 void gw_deliver_settle(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to)
 {
-	due_remove(d, gw_deliver_slot(d, device), from, to);
+	due_ends(d, gw_deliver_slot(d, device), from, to);
 }
 
 void gw_deliver_reading(struct gw_deliver *d, const struct gw_reading *r, uint64_t position)
@@ -199,16 +201,12 @@ void gw_deliver_mark_all(struct gw_deliver *d)
 /* Those of the range that are not due yet. */
 static void note_again(struct outgoing *o, uint64_t from, uint64_t to)
 {
-	struct gw_range r;
+	struct gw_ranges fresh = { 0 };
 
-	while (gw_ranges_overlap(&o->due, from, to, &r)) {
-		if (r.from > from)
-			gw_ranges_add(&o->again, from, r.from - 1);
-		if (r.to == to)
-			return;
-		from = r.to + 1;
-	}
-	gw_ranges_add(&o->again, from, to);
+	gw_ranges_add(&fresh, from, to);
+	gw_ranges_remove_all(&fresh, &o->due);
+	gw_ranges_add_all(&o->again, &fresh);
+	gw_ranges_free(&fresh);
 }
 
 /* What lies in a window is not sent as a reading any more. */
@@ -217,7 +215,7 @@ static void leave_thinned(struct gw_deliver *d, struct outgoing *o, uint64_t fro
 	struct gw_range r;
 
 	for (; gw_ranges_overlap(&o->thinned, from, to, &r); from = r.to + 1) {
-		due_remove(d, o, r.from, r.to);
+		gw_due_remove(d, o, r.from, r.to);
 		gw_ranges_remove(&o->again, r.from, r.to);
 		if (r.to == to)
 			return;
@@ -245,9 +243,9 @@ static void drop_what_lies_still(struct gw_deliver *d, struct outgoing *o, uint6
 
 	for (; gw_ranges_overlap(&o->due, from, to, &r); from = r.to + 1) {
 		if (!gw_ranges_overlap(&o->flight, r.from, r.to, &f)) {
-			due_remove(d, o, r.from, r.to);
+			due_ends(d, o, r.from, r.to);
 		} else if (f.from > r.from) {
-			due_remove(d, o, r.from, f.from - 1);
+			due_ends(d, o, r.from, f.from - 1);
 			r.to = f.to;
 		} else {
 			r.to = f.to;
@@ -258,19 +256,10 @@ static void drop_what_lies_still(struct gw_deliver *d, struct outgoing *o, uint6
 /* What is on its way still was asked for until its acknowledgement: without one it must not become a loss. */
 static void keep_what_is_due(struct outgoing *o)
 {
-	struct gw_ranges kept = { 0 };
-	struct gw_range r;
+	uint64_t before = o->again.total;
 
-	for (uint32_t i = 0; i < o->again.n; i++)
-		for (uint64_t at = o->again.r[i].from; gw_ranges_overlap(&o->due, at, o->again.r[i].to, &r);
-		     at = r.to + 1) {
-			gw_ranges_add(&kept, r.from, r.to);
-			if (r.to == o->again.r[i].to)
-				break;
-		}
-	o->again_changed |= kept.total != o->again.total;
-	gw_ranges_free(&o->again);
-	o->again = kept;
+	gw_ranges_keep_common(&o->again, &o->due);
+	o->again_changed |= o->again.total != before;
 }
 
 /* A whole walk did not find them: they left the store, and had been settled before. */
@@ -303,10 +292,8 @@ void gw_deliver_restore_again(struct gw_deliver *d, uint16_t device, const struc
 {
 	struct outgoing *o = gw_deliver_slot(d, device);
 
-	for (uint32_t i = 0; i < again->n; i++) {
-		gw_ranges_add(&o->again, again->r[i].from, again->r[i].to);
-		gw_ranges_remove(&o->doubt, again->r[i].from, again->r[i].to);
-	}
+	gw_ranges_add_all(&o->again, again);
+	gw_ranges_remove_all(&o->doubt, again);
 	d->again = true;
 	d->again_keeping = KEPT;
 	d->low_id = 0;
@@ -315,9 +302,9 @@ void gw_deliver_restore_again(struct gw_deliver *d, uint16_t device, const struc
 
 /* ---- given up ---- */
 
-/* What is due only because it was asked for was received or declared lost before: never again. */
-static uint64_t drop_what_was_asked_for(struct gw_deliver *d, struct outgoing *o, uint64_t from, uint64_t to)
+uint64_t gw_deliver_drop_asked(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to)
 {
+	struct outgoing *o = gw_deliver_slot(d, device);
 	uint64_t before = o->due.total;
 	struct gw_range r;
 
@@ -326,9 +313,9 @@ static uint64_t drop_what_was_asked_for(struct gw_deliver *d, struct outgoing *o
 	return before - o->due.total;
 }
 
-/* The same for the first numbers of *r, which is shortened to those that have all been sent, or none.
- * What the far end has never let in has not come. */
-static struct gw_giveup is_sure(const struct outgoing *o, const struct gw_giveup *g, struct gw_range *r)
+/* What can be said of the first numbers of *r, which is shortened to those that have all been sent, or
+ * none.  What the far end has never let in has not come. */
+static struct gw_giveup said_of(const struct outgoing *o, const struct gw_giveup *g, struct gw_range *r)
 {
 	struct gw_giveup sure = *g;
 	struct gw_range unsure;
@@ -347,7 +334,7 @@ static struct gw_giveup is_sure(const struct outgoing *o, const struct gw_giveup
 uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g)
 {
 	struct outgoing *o = gw_deliver_slot(d, g->device);
-	uint64_t at = g->from, given = drop_what_was_asked_for(d, o, g->from, g->to);
+	uint64_t at = g->from, given = gw_deliver_drop_asked(d, g->device, g->from, g->to);
 	struct gw_range r, f;
 	struct gw_giveup sure;
 
@@ -359,10 +346,10 @@ uint64_t gw_deliver_give_up(struct gw_deliver *d, const struct gw_giveup *g)
 			}
 			r.to = f.from - 1;
 		}
-		sure = is_sure(o, g, &r);
-		given += due_remove(d, o, r.from, r.to);
+		sure = said_of(o, g, &r);
+		given += due_ends(d, o, r.from, r.to);
 		gw_loss_add(d, &sure, &r);
-		d->o.ops->settled(d->o.arg, g->device, r.from, r.to, (int)g->cause);
+		d->o.ops->settled(d->o.arg, g->device, r.from, r.to, &sure);
 		at = r.to + 1;
 	}
 	return given;
@@ -382,9 +369,9 @@ static void ack_range(struct gw_deliver *d, struct outgoing *o, const struct gw_
 	flight_remove(d, o, r->from, r->to);
 	switch ((enum gw_ack_result)ack->result) {
 	case GW_ACK_DONE:
-		due_remove(d, o, r->from, r->to);
+		due_ends(d, o, r->from, r->to);
 		o->again_changed |= gw_ranges_remove(&o->again, r->from, r->to) > 0;
-		d->o.ops->settled(d->o.arg, ack->device, r->from, r->to, -1);
+		d->o.ops->settled(d->o.arg, ack->device, r->from, r->to, NULL);
 		break;
 	case GW_ACK_REFUSED:
 		park(d, o, true);
@@ -395,6 +382,7 @@ static void ack_range(struct gw_deliver *d, struct outgoing *o, const struct gw_
 							   .exact = true });
 		break;
 	case GW_ACK_AGAIN:
+		gw_ranges_add(&o->unsure, r->from, r->to);
 		gw_deliver_rewind(d);
 		break;
 	}
@@ -435,7 +423,7 @@ void gw_deliver_disconnected(struct gw_deliver *d)
 	d->flight_total = 0;
 	d->fifo_n = 0;
 	for (size_t i = 0; i < d->ndevices; i++) {
-		now_unsure(&d->devices[i], &d->devices[i].flight);
+		gw_ranges_add_all(&d->devices[i].unsure, &d->devices[i].flight);
 		gw_ranges_free(&d->devices[i].flight);
 		park(d, &d->devices[i], false);
 	}

@@ -26,6 +26,7 @@
 enum { GW_REPLAY_MAX = 100 }; /* readings of a group (contract, section 4) */
 
 struct gw_deliver;
+struct gw_giveup;
 
 struct gw_deliver_ops {
 	/* 1 sent, 0 the link is full: try again at the next gw_deliver_pump().  Live also -1: not now, and it
@@ -41,8 +42,8 @@ struct gw_deliver_ops {
 	void (*fetch_windows)(void *arg, uint64_t from_id, size_t max_bytes);
 	/* Acknowledged or given up: to be deleted with the next commit. */
 	void (*window_gone)(void *arg, uint64_t id);
-	/* No longer due: acknowledged (cause -1) or given up for a cause. For the ring. */
-	void (*settled)(void *arg, uint16_t device, uint64_t from, uint64_t to, int cause);
+	/* No longer due: acknowledged (lost is NULL) or given up, as said there. For the ring. */
+	void (*settled)(void *arg, uint16_t device, uint64_t from, uint64_t to, const struct gw_giveup *lost);
 	/* The record is new or changed: to be kept with the next commit. */
 	void (*loss_changed)(void *arg, const struct gw_loss_row *row);
 	uint64_t (*loss_id)(void *arg); /* a fresh id */
@@ -132,6 +133,10 @@ uint64_t gw_deliver_give_up_window(struct gw_deliver *d, const struct gw_window_
  * Numbers that wait in a window stay there.
  * Those that a walk through the store does not find are not waited for. */
 uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
+
+/* What is due only because it was asked for, and lies still, was received or declared lost before: it is not
+ * due any more, and no loss.  Returns how many. */
+uint64_t gw_deliver_drop_asked(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 
 /* As gw_deliver_changed(), for what was asked for and is still looked for: to be kept in the same commit. */
 void gw_deliver_again_changed(struct gw_deliver *d,

@@ -17,9 +17,12 @@ static void note(struct gw_deliver *d, struct gw_ranges *notes, uint64_t from, u
 
 static void move(struct gw_deliver *d, struct gw_ranges *notes, struct gw_ranges *to)
 {
-	for (uint32_t i = 0; i < notes->n && to; i++)
-		note(d, to, notes->r[i].from, notes->r[i].to);
 	d->told_notes -= notes->n;
+	if (to) {
+		d->told_notes -= to->n;
+		gw_ranges_add_all(to, notes);
+		d->told_notes += to->n;
+	}
 	gw_ranges_free(notes);
 }
 

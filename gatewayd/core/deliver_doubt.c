@@ -14,8 +14,7 @@ static void doubt_all_of(struct gw_deliver *d, struct outgoing *o)
 {
 	for (uint32_t i = 0; i < o->due.n; i++)
 		gw_doubt_add(d, o, o->due.r[i].from, o->due.r[i].to);
-	for (uint32_t i = 0; i < o->again.n; i++) /* may be gone for good reasons */
-		gw_ranges_remove(&o->doubt, o->again.r[i].from, o->again.r[i].to);
+	gw_ranges_remove_all(&o->doubt, &o->again); /* may be gone for good reasons */
 }
 
 void gw_deliver_doubt(struct gw_deliver *d)

@@ -11,7 +11,7 @@
 
 struct outgoing { /* one device */
 	struct gw_ranges due, flight;
-	struct gw_ranges unsure; /* due, and sent at least once: may have come */
+	struct gw_ranges unsure; /* due or thinned, and sent at least once: may have come */
 	struct gw_ranges thinned; /* in windows that the far end has not acknowledged */
 	struct gw_ranges again; /* asked for once more: may be gone from the store */
 	struct gw_ranges told;  /* went out without a trusted time */
@@ -106,6 +106,8 @@ struct gw_deliver {
 };
 
 struct outgoing *gw_deliver_slot(struct gw_deliver *d, uint16_t device);
+/* Not due any more.  Whether it may have come stays known.  Returns how many were due. */
+uint64_t gw_due_remove(struct gw_deliver *d, struct outgoing *o, uint64_t from, uint64_t to);
 void gw_deliver_enqueue(struct gw_deliver *d, const struct gw_reading *r, uint64_t position);
 void gw_deliver_drop_rows(struct gw_deliver *d);
 void gw_deliver_again_ends(struct gw_deliver *d);

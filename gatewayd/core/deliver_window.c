@@ -37,7 +37,7 @@ void gw_deliver_thin(struct gw_deliver *d, uint16_t device, uint64_t from, uint6
 {
 	struct outgoing *o = gw_deliver_slot(d, device);
 
-	gw_deliver_settle(d, device, from, to);
+	gw_due_remove(d, o, from, to);
 	d->windows.thinned += gw_ranges_add(&o->thinned, from, to);
 }
 
@@ -46,6 +46,7 @@ static void forget(struct gw_deliver *d, const struct gw_window_row *row)
 	struct outgoing *o = gw_deliver_slot(d, row->device);
 
 	d->windows.thinned -= gw_ranges_remove(&o->thinned, row->from, row->to);
+	gw_ranges_remove(&o->unsure, row->from, row->to);
 	d->o.ops->window_gone(d->o.arg, row->id);
 }
 
@@ -67,20 +68,34 @@ bool gw_deliver_window_flies(const struct gw_deliver *d, const struct gw_window_
 	return is_in_flight(d, row->id);
 }
 
+/* It, or some reading of it before it was thinned. */
+static bool may_have_come(const struct gw_deliver *d, const struct gw_window_row *row)
+{
+	struct gw_range r;
+
+	return gw_ranges_overlap(&d->devices[row->device].unsure, row->from, row->to, &r);
+}
+
 uint64_t gw_deliver_give_up_window(struct gw_deliver *d, const struct gw_window_row *row, enum gw_loss_cause cause)
 {
 	struct gw_range r = { row->from, row->to };
 	struct gw_giveup g = { .device = row->device, .from = row->from, .to = row->to, .cause = cause,
-			       .exact = true, .ts_from_ms = row->ts_from_ms, .ts_to_ms = row->ts_to_ms };
+			       .ts_from_ms = row->ts_from_ms, .ts_to_ms = row->ts_to_ms };
 
 	if (row->sink != d->o.sink || !is_thinned(d, row->device, row->from) || is_in_flight(d, row->id))
 		return 0;
+	g.exact = !may_have_come(d, row);
 	forget(d, row);
 	gw_loss_add(d, &g, &r);
 	return numbers(row);
 }
 
 /* ---- acknowledgements ---- */
+
+static void is_unsure(struct gw_deliver *d, const struct gw_window_row *row)
+{
+	gw_ranges_add(&gw_deliver_slot(d, row->device)->unsure, row->from, row->to);
+}
 
 void gw_window_ack(struct gw_deliver *d, const struct gw_ack *ack)
 {
@@ -102,8 +117,10 @@ void gw_window_ack(struct gw_deliver *d, const struct gw_ack *ack)
 		forget(d, &f.row);
 	else if (ack->result == GW_ACK_TOO_LARGE)
 		gw_deliver_give_up_window(d, &f.row, GW_LOSS_TOO_LARGE);
-	else
+	else {
+		is_unsure(d, &f.row);
 		w->may_have = true;
+	}
 }
 
 static void drop_fetched(struct windows *w)
@@ -116,6 +133,9 @@ void gw_window_disconnected(struct gw_deliver *d)
 {
 	struct windows *w = &d->windows;
 
+	for (size_t i = 0; i < w->nflight; i++)
+		if (!w->flight[i].refused)
+			is_unsure(d, &w->flight[i].row);
 	w->nflight = 0;
 	w->stale = w->fetching;
 	w->next_id = 0;

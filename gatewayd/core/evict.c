@@ -281,6 +281,18 @@ static size_t bytes_left(const struct gw_daemon *d, const struct gw_rows *rows)
 	return bytes;
 }
 
+/* It is known there already, one way or the other, and would be in a window besides. */
+static uint64_t drop_asked(struct gw_daemon *d, const struct gw_rows *rows)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < rows->n; i++)
+		for (size_t k = 0; k < d->nsinks; k++)
+			n += gw_deliver_drop_asked(d->sinks[k]->deliver, rows->readings[i]->device,
+						   rows->readings[i]->seq, rows->readings[i]->seq);
+	return n;
+}
+
 static void got_to_thin(void *arg, struct gw_rows *rows, const struct gw_err *err)
 {
 	struct gw_daemon *d = arg;
@@ -288,6 +300,11 @@ static void got_to_thin(void *arg, struct gw_rows *rows, const struct gw_err *er
 
 	if (err || !rows) {
 		ends(d, false);
+		return;
+	}
+	if (drop_asked(d, rows)) {
+		gw_rows_free(rows);
+		ends(d, true);
 		return;
 	}
 	if (rows->end && bytes_left(d, rows) < slice(d)) {

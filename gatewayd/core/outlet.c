@@ -159,13 +159,16 @@ static void fetch(void *arg, uint64_t from_id, size_t max_rows, size_t max_bytes
 }
 
 /* So that a kill does not repeat what was acknowledged. */
-static void settled(void *arg, uint16_t device, uint64_t from, uint64_t to, int cause)
+static void settled(void *arg, uint16_t device, uint64_t from, uint64_t to, const struct gw_giveup *lost)
 {
 	struct gw_sink *s = arg;
-	struct gw_ring_ack ack = { .sink = s->number, .device = device, .lost = (uint32_t)(cause + 1),
-				   .from = from, .to = to };
+	struct gw_ring_ack ack = { .sink = s->number, .device = device, .from = from, .to = to };
 
-	if (cause == GW_LOSS_OVERLOAD /* noted for all sinks when it happened */ ||
+	if (lost) {
+		ack.lost = (uint8_t)(lost->cause + 1);
+		ack.unsure = !lost->exact;
+	}
+	if ((lost && lost->cause == GW_LOSS_OVERLOAD) /* noted for all sinks when it happened */ ||
 	    gw_ring_append_ack(s->daemon->ring, &ack))
 		gw_commit_later(s->daemon);
 	else

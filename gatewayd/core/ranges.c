@@ -127,6 +127,28 @@ void gw_ranges_copy(struct gw_ranges *to, const struct gw_ranges *from)
 	to->total = from->total;
 }
 
+void gw_ranges_add_all(struct gw_ranges *s, const struct gw_ranges *more)
+{
+	for (uint32_t i = 0; i < more->n; i++)
+		gw_ranges_add(s, more->r[i].from, more->r[i].to);
+}
+
+void gw_ranges_remove_all(struct gw_ranges *s, const struct gw_ranges *less)
+{
+	for (uint32_t i = 0; i < less->n; i++)
+		gw_ranges_remove(s, less->r[i].from, less->r[i].to);
+}
+
+void gw_ranges_keep_common(struct gw_ranges *s, const struct gw_ranges *with)
+{
+	struct gw_ranges rest = { 0 };
+
+	gw_ranges_copy(&rest, s);
+	gw_ranges_remove_all(&rest, with);
+	gw_ranges_remove_all(s, &rest);
+	gw_ranges_free(&rest);
+}
+
 uint64_t gw_ranges_first(const struct gw_ranges *s)
 {
 	return s->n ? s->r[0].from : 0;

@@ -30,6 +30,10 @@ bool gw_ranges_has(const struct gw_ranges *s, uint64_t seq);
 /* First range that overlaps [from, to], cut to it; false: none.  Nothing overlaps from > to. */
 bool gw_ranges_overlap(const struct gw_ranges *s, uint64_t from, uint64_t to, struct gw_range *out);
 void gw_ranges_copy(struct gw_ranges *to, const struct gw_ranges *from);
+/* The same as one number after the other; the two are not the same set. */
+void gw_ranges_add_all(struct gw_ranges *s, const struct gw_ranges *more);
+void gw_ranges_remove_all(struct gw_ranges *s, const struct gw_ranges *less);
+void gw_ranges_keep_common(struct gw_ranges *s, const struct gw_ranges *with); /* what is in both stays */
 /* Smallest number in the set; 0 when empty. */
 uint64_t gw_ranges_first(const struct gw_ranges *s);
 

@@ -155,7 +155,7 @@ static void ring_loss(struct gw_apply *a, struct gw_sink *s, const struct gw_rin
 	enum gw_loss_cause cause = (enum gw_loss_cause)(ack->lost - 1);
 	uint64_t next = ack->device < a->nnext_seqs ? a->next_seqs[ack->device] : 0;
 	struct gw_giveup g = { .device = ack->device, .from = ack->from, .to = ack->to, .cause = cause,
-			       .exact = cause != GW_LOSS_POWER_CUT && cause != GW_LOSS_DAMAGED };
+			       .exact = !ack->unsure };
 
 	if (ack->to >= next)
 		gw_deliver_due_undeclared(s->deliver, ack->device, ack->from > next ? ack->from : next, ack->to);

@@ -29,7 +29,9 @@ enum gw_ring_kind { GW_RING_READING = 1, GW_RING_ACK = 2, GW_RING_SKIP = 3, GW_R
 /* Or GW_RING_TOLD: it was told these readings without a trusted time. */
 struct gw_ring_ack {
 	uint16_t sink, device; /* the store's numbers */
-	uint32_t lost;         /* 1: given up, 0: acknowledged */
+	uint8_t lost;          /* given up: enum gw_loss_cause + 1; 0: acknowledged */
+	uint8_t unsure;        /* given up after it was sent: it may have come */
+	uint16_t zero;
 	uint64_t from, to;
 };
 

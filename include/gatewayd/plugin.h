@@ -274,6 +274,8 @@ struct gw_sink_plugin {
 	void (*stop)(void *self);
 };
 
+/* Taken; not authorised there: nothing more goes there before the next connection; can never pass: declared
+ * lost; not sent, or nobody knows: it is delivered again. */
 enum gw_outcome { GW_DONE, GW_REFUSED, GW_TOO_LARGE, GW_AGAIN };
 /* Acknowledgements are gathered and sent at the end of the turn. */
 void gw_sink_ack(struct gw_plugin *p, unsigned device, uint64_t from, uint64_t to, enum gw_outcome o,

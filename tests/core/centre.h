@@ -81,14 +81,13 @@ static inline void centre_forget(struct centre *c)
 /* Numbers that are in both. */
 static inline uint64_t centre_common(const struct gw_ranges *a, const struct gw_ranges *b)
 {
-	struct gw_ranges rest = { 0 };
+	struct gw_ranges both = { 0 };
 	uint64_t n;
 
-	gw_ranges_copy(&rest, a);
-	for (uint32_t i = 0; i < b->n; i++)
-		gw_ranges_remove(&rest, b->r[i].from, b->r[i].to);
-	n = a->total - rest.total;
-	gw_ranges_free(&rest);
+	gw_ranges_copy(&both, a);
+	gw_ranges_keep_common(&both, b);
+	n = both.total;
+	gw_ranges_free(&both);
 	return n;
 }
 
@@ -99,10 +98,8 @@ static inline const char *centre_books(const struct centre *c, uint64_t next)
 	bool closed;
 
 	gw_ranges_copy(&all, &c->lost);
-	for (uint32_t i = 0; i < c->thinned.n; i++)
-		gw_ranges_add(&all, c->thinned.r[i].from, c->thinned.r[i].to);
-	for (uint32_t i = 0; i < c->received.n; i++)
-		gw_ranges_add(&all, c->received.r[i].from, c->received.r[i].to);
+	gw_ranges_add_all(&all, &c->thinned);
+	gw_ranges_add_all(&all, &c->received);
 	closed = all.total == next - c->first &&
 		 (all.total == 0 || (all.r[0].from == c->first && all.r[all.n - 1].to == next - 1));
 	gw_ranges_free(&all);

@@ -139,9 +139,10 @@ static inline void little_fetch(void *arg, uint64_t from_id, size_t max_rows, si
 	gw_store_fetch(s->daemon->store, s->number, from_id, max_rows, max_bytes, little_rows, s);
 }
 
-static inline void little_settled(void *arg, uint16_t device, uint64_t from, uint64_t to, int cause)
+static inline void little_settled(void *arg, uint16_t device, uint64_t from, uint64_t to,
+				  const struct gw_giveup *lost)
 {
-	gw_outlet_ops.settled(arg, device, from, to, cause);
+	gw_outlet_ops.settled(arg, device, from, to, lost);
 }
 
 static inline void little_loss_changed(void *arg, const struct gw_loss_row *row)

@@ -179,6 +179,9 @@ static void sim_hear_record(const struct sim_record *n)
 		if (h->what & SIM_CLOSED && n->exact && !(h->what & SIM_ASKED))
 			sim_fail("sink %u: d%u %" PRIu64 " is %s, and was acknowledged", n->sink, n->device, seq,
 				 n->window ? "in a window" : "declared lost");
+		if (!n->window && n->exact && h->what & (SIM_CAME | SIM_THINNED))
+			sim_fail("sink %u: d%u %" PRIu64 " is declared lost for sure, and came%s", n->sink, n->device, seq,
+				 h->what & SIM_CAME ? "" : " in a window");
 		h->what |= bit;
 	}
 	*(n->window ? &ledger.thinned : &ledger.lost) += n->to - n->from + 1;

@@ -127,10 +127,11 @@ static void on_fetch(void *arg, uint64_t from_id, size_t max_rows, size_t max_by
 	w->fetch_from = from_id;
 }
 
-static void on_settled(void *arg, uint16_t device, uint64_t from, uint64_t to, int cause)
+static void on_settled(void *arg, uint16_t device, uint64_t from, uint64_t to, const struct gw_giveup *lost)
 {
 	(void)arg;
-	put("settled %u/%llu-%llu %d\n", device, (unsigned long long)from, (unsigned long long)to, cause);
+	put("settled %u/%llu-%llu %d%s\n", device, (unsigned long long)from, (unsigned long long)to,
+	    lost ? (int)lost->cause : -1, lost && !lost->exact ? " perhaps" : "");
 }
 
 static void on_loss_changed(void *arg, const struct gw_loss_row *row)

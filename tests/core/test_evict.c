@@ -24,7 +24,7 @@ struct far { /* a sink and its far end */
 	unsigned char fate[DEVICES][MOST]; /* by number - first */
 	struct gw_ack acks[PENDING_ACKS];
 	size_t nacks;
-	uint64_t windows, ten_minutes, window_readings, marked;
+	uint64_t windows, ten_minutes, window_readings, marked, came_and_perhaps_lost;
 	int64_t window_ts[DEVICES][MOST]; /* of the window that begins there, as it came first */
 	bool present, silent;             /* silent: acknowledges nothing */
 };
@@ -118,12 +118,27 @@ static void check_loss_times(const struct gw_loss_row *row)
 	unknown_ends += row->ts_to_ms == 0;
 }
 
+/* Some of the range may have come. */
+static void note_perhaps_lost(struct far *f, const struct gw_loss_row *row)
+{
+	unsigned i = index_of(row->device);
+
+	for (uint64_t seq = row->from; seq <= row->to; seq++)
+		if (f->fate[i][seq - first[i]] == NOTHING)
+			note(f, row->device, seq, seq, LOST);
+		else
+			f->came_and_perhaps_lost++;
+}
+
 static int on_loss(void *arg, const struct gw_loss_row *row)
 {
 	assert_int_equal(row->cause, lost_by);
 	assert_int_equal(row->readings, row->to - row->from + 1);
 	check_loss_times(row);
-	note(arg, row->device, row->from, row->to, LOST);
+	if (row->exact)
+		note(arg, row->device, row->from, row->to, LOST);
+	else
+		note_perhaps_lost(arg, row);
 	ack(arg, GW_ACK_LOSS, 0, row->id, row->id);
 	return 1;
 }
@@ -201,9 +216,9 @@ static void fetch_windows(void *arg, uint64_t from_id, size_t max_bytes)
 	gw_store_windows(s.st, &q, got_windows, arg);
 }
 
-static void on_settled(void *arg, uint16_t number, uint64_t from, uint64_t to, int cause)
+static void on_settled(void *arg, uint16_t number, uint64_t from, uint64_t to, const struct gw_giveup *lost)
 {
-	(void)arg, (void)number, (void)from, (void)to, (void)cause;
+	(void)arg, (void)number, (void)from, (void)to, (void)lost;
 	gw_commit_later(&d);
 }
 
@@ -613,6 +628,32 @@ static void minutes_become_ten_minutes_and_at_last_the_oldest_are_losses(void **
 	close_all();
 }
 
+static void a_window_that_was_sent_and_never_acknowledged_is_not_said_to_be_lost_for_sure(void **state)
+{
+	uint64_t sent;
+
+	(void)state;
+	begin_world(30000);
+	while (gw_deliver_stats(far[1].sink.deliver).thinned == 0) /* make() says when that is never */
+		make(250);
+	settle();
+	far[1].silent = true;
+	gw_deliver_connected(far[1].sink.deliver, 20, gw_now_us());
+	while (far[1].windows < 10)
+		turn();
+	sent = count(&far[1], THINNED);
+	gw_deliver_disconnected(far[1].sink.deliver);
+	far[1].silent = false;
+	while (gw_deliver_stats(far[1].sink.deliver).losses == 0)
+		make(250);
+	settle();
+	come_back(&far[1]);
+	assert_closed(&far[1]);
+	assert_int_equal(far[1].came_and_perhaps_lost, sent);
+	assert_true(count(&far[1], LOST) > 0);
+	close_all();
+}
+
 static void what_is_asked_for_again_does_not_bring_back_what_lies_in_a_window(void **state)
 {
 	(void)state;
@@ -626,6 +667,31 @@ static void what_is_asked_for_again_does_not_bring_back_what_lies_in_a_window(vo
 			     gw_ranges_has(gw_deliver_thinned_of(far[1].sink.deliver, device[0]), first[0] + n));
 	come_back(&far[1]);
 	assert_closed(&far[1]);
+	close_all();
+}
+
+/* It came before: in a window it would be counted twice. */
+static void what_is_asked_for_again_is_not_thinned(void **state)
+{
+	enum { EARLY = 600 };
+
+	(void)state;
+	begin_world(1000);
+	gw_store_configure(s.st, max_size, INT64_C(7) * 86400 * 1000);
+	d.core.buffer.history_ms = INT64_C(7) * 86400 * 1000;
+	gw_deliver_connected(far[1].sink.deliver, 20, gw_now_us());
+	make(EARLY);
+	while (gw_deliver_open_from(far[1].sink.deliver, device[0]) || gw_deliver_open_from(far[1].sink.deliver, device[1]))
+		turn();
+	assert_int_equal(count(&far[1], RECEIVED), 2 * EARLY);
+	gw_deliver_disconnected(far[1].sink.deliver);
+	gw_deliver_again(far[1].sink.deliver, device[0], first[0], first[0] + EARLY - 1);
+	make(4000);
+	settle();
+	assert_true(gw_deliver_stats(far[1].sink.deliver).thinned > 2000);
+	come_back(&far[1]); /* its ledger takes no number twice */
+	assert_closed(&far[1]);
+	assert_int_equal(count(&far[1], LOST), 0);
 	close_all();
 }
 
@@ -762,7 +828,9 @@ int main(void)
 		TEST(damaged_windows_are_found_and_lost_and_nothing_else_is),
 		TEST(kills_in_the_middle_of_thinning_lose_and_double_nothing),
 		TEST(minutes_become_ten_minutes_and_at_last_the_oldest_are_losses),
+		TEST(a_window_that_was_sent_and_never_acknowledged_is_not_said_to_be_lost_for_sure),
 		TEST(what_is_asked_for_again_does_not_bring_back_what_lies_in_a_window),
+		TEST(what_is_asked_for_again_is_not_thinned),
 		TEST(thirty_days_that_fit_come_whole),
 		TEST(thirty_days_that_do_not_fit_lose_the_oldest_and_nothing_else),
 		TEST(thirty_days_that_do_not_fit_become_windows),

@@ -120,6 +120,39 @@ static void nothing_is_lost_by_a_kill(void **state)
 	assert_int_equal(o.lost_by_fault, 0);
 }
 
+/* Of one device three that may have come and three that nobody was sent are given up; no commit has it. */
+static void give_up_and_be_killed(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		struct little *l = start();
+		struct gw_giveup g = { .device = l->device[0]->number, .from = 1, .to = UINT64_MAX,
+				       .cause = GW_LOSS_BUFFER_FULL, .exact = true };
+
+		for (unsigned i = 0; i < 6; i++) {
+			little_reading(l, 1);
+			if (i == 2)
+				gw_deliver_began(l->sink[0].deliver);
+		}
+		_exit(gw_deliver_give_up(l->sink[0].deliver, &g) == 6 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void after_a_kill_a_loss_is_said_as_surely_as_before(void **state)
+{
+	(void)state;
+	give_up_and_be_killed();
+	come_back();
+	assert_int_equal(centre[0][0].lost.total, 6);
+	assert_int_equal(centre[0][0].lost_exact.total, 3);
+	assert_int_equal(gw_ranges_first(&centre[0][0].lost_exact), gw_ranges_first(&centre[0][0].lost) + 3);
+	assert_int_equal(centre[1][0].lost.total, 0);
+}
+
 /* ---- a ring that is damaged ---- */
 
 static void flip_byte(off_t at)
@@ -239,6 +272,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_is_lost_by_a_kill),
+		TEST(after_a_kill_a_loss_is_said_as_surely_as_before),
 		TEST(what_lies_behind_damage_in_the_ring_is_declared),
 		TEST(what_a_smaller_buffer_cannot_take_of_a_damaged_one_is_declared),
 		TEST(committed_readings_that_are_gone_are_declared_though_the_ring_is_there),
