@@ -438,7 +438,7 @@ static void make(unsigned n)
 
 static void settle(void)
 {
-	gw_commit_later(&d);
+	gw_commit_now(&d);
 	for (int i = 0; i < 3 || !gw_commit_idle(&d) || d.evicting || gw_deliver_stats(far[0].sink.deliver).backlog; i++)
 		turn();
 }

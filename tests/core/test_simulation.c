@@ -68,7 +68,7 @@ static void live(void)
 		sim_clear_weather();
 	gw_daemon_run(disk.config);
 	sim_life_ends();
-	if (sim.killed && (disk.power || !ledger.no_loss))
+	if (disk.power ? sim.killed : !ledger.no_loss && access(disk.ring, F_OK) == 0) /* else it ended with a commit */
 		sim_forget_closed();
 	if (sim.killed && disk.power)
 		boots();
