@@ -168,8 +168,11 @@ bench: deps-bench
 $(B)/bench_flash: $(B)/obj/tests/bench/bench_flash.o $(B)/libcore.a $(B)/libbase.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_core) $(LIBS_base)
 
-# the long forms: the fault campaign, 60 s for each seed, 200 kills, and what waits for minutes
-SEEDS ?= 1 2 3 4 5 6 7 8 9 10
+# the long forms, two hours in all: simulated lives, the fault campaign, 200 kills, and what waits for minutes
+SEEDS ?= $(shell seq 1 20)
+SOAK_SECONDS ?= 600
+SOAK_JOBS ?= 7
+SIMULATIONS ?= 10000
 .PHONY: soak
 soak: all $(B)/tests/core/test_simulation
 	@SEEDS=1-$(SIMULATIONS) $(B)/tests/core/test_simulation
@@ -177,8 +180,6 @@ soak: all $(B)/tests/core/test_simulation
 	@B=$(B) /usr/bin/python3 tests/soak/campaign.py --kills 200 1
 	@cd tests/e2e && LONG=1 B=$(B) /usr/bin/python3 -m unittest test_network
 	@B=$(B) /usr/bin/python3 tests/soak/drain.py
-SOAK_SECONDS ?= 60
-SIMULATIONS ?= 10000
 # clusters of other brokers, a node killed under load
 .PHONY: brokers
 brokers: deps-brokers
@@ -260,7 +261,7 @@ clean:
 ## make deps        install what is missing: from Debian, and the servers of tests/npm
 ## make install     [DESTDIR=] [PREFIX=/usr]
 ## make bench       figures beside Debian's collectd
-## make soak        random faults under load, then the books must close (SEEDS="1 2 3" SOAK_SECONDS=60 SOAK_JOBS=2 SIMULATIONS=10000)
+## make soak        random faults under load, then the books must close (SEEDS="1 2 3" SOAK_SECONDS=60 SOAK_JOBS=2 SIMULATIONS=500)
 ## make brokers     three nodes of RabbitMQ and of NATS, one of them killed under load
 ## make power       the plug of a virtual machine is pulled, and one boots in 1970 (CUTS=50 CLOCK_SECONDS=300)
 ## make fuzz        libFuzzer on each parser of foreign bytes (SECONDS=60 each)

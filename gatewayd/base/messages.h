@@ -69,7 +69,8 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	M(AGAIN, again, 43, FROM_PLUGIN, "Send stored readings of a device once more: somebody at the far end asks.") \
 	M(AGAIN_DONE, again_done, 44, FROM_CORE, "What of that was found; it comes as `replay`.") \
 	M(BOOT, boot, 45, FROM_CORE, "An earlier boot, before readings of it whose time is not trusted.")   \
-	M(CORRECTION, correction, 46, FROM_CORE, "The true time of readings that were made without trust in the clock.")
+	M(CORRECTION, correction, 46, FROM_CORE, "The true time of readings that were made without trust in the clock.") \
+	M(SESSION, session, 47, FROM_CORE, "The core knows of this session: what it sent before was for another one, and is not to be published.")
 
 /* F(type, name, "what it is") for each message */
 #define GW_FIELDS_hello(F)                                    \
@@ -270,6 +271,8 @@ enum { GW_LINK_VERSION = 1, GW_MESSAGE_MAX = 64 * 1024 };
 	F(i64, from_ms, "first moment it is for, CLOCK_BOOTTIME")           \
 	F(i64, to_ms, "last moment, CLOCK_BOOTTIME")                        \
 	F(i64, offset_ms, "UTC is CLOCK_BOOTTIME and so much")
+
+#define GW_FIELDS_session(F) F(u64, session, "of the SINK_STATE that said so")
 
 /* Entry of ACKS. */
 enum gw_ack_result {

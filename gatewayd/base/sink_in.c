@@ -367,6 +367,24 @@ static int on_again_done(struct gw_plugin *p, const struct gw_message *m, struct
 	return 0;
 }
 
+static int on_session(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
+{
+	struct sink *s = p->side;
+
+	(void)err;
+	if (s->far.state == GW_FAR_CONNECTED && s->far.session == m->session.session)
+		s->between = false;
+	return 0;
+}
+
+/* It lay on the link when the connection ended that it was meant for.  The core sends it again in
+ * this one: its acknowledgement, and the room in the window, would count for nothing. */
+static bool is_of_another_session(const struct sink *s, enum gw_message_type type)
+{
+	return s->between && (type == GW_MSG_LIVE || type == GW_MSG_REPLAY || type == GW_MSG_LOSS ||
+			      type == GW_MSG_WINDOW || type == GW_MSG_CORRECTION);
+}
+
 int gw_sink_message(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
 {
 	static int (*const handlers[GW_MSG_TYPES])(struct gw_plugin *, const struct gw_message *,
@@ -385,8 +403,11 @@ int gw_sink_message(struct gw_plugin *p, const struct gw_message *m, struct gw_e
 		[GW_MSG_PROGRESS] = on_progress,
 		[GW_MSG_HEALTH] = on_health,
 		[GW_MSG_AGAIN_DONE] = on_again_done,
+		[GW_MSG_SESSION] = on_session,
 	};
 
+	if (is_of_another_session(p->side, m->type))
+		return 0;
 	if (handlers[m->type])
 		return handlers[m->type](p, m, err);
 	return gw_err_set(err, GW_EPROTO, "%s is for a source", gw_message_name(m->type));

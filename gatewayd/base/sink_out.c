@@ -113,6 +113,8 @@ void gw_sink_state(struct gw_plugin *p, enum gw_link_state state, unsigned windo
 	set_text(far.reason, sizeof(far.reason), reason);
 	if (s->said && same_far(&far, &s->far))
 		return;
+	s->between = far.state == GW_FAR_CONNECTED &&
+		     (s->between || s->far.state != far.state || s->far.session != far.session);
 	s->far = far;
 	s->said = true;
 	gw_sink_send_acks(p);

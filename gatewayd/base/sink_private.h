@@ -37,6 +37,7 @@ struct sink {
 	struct gw_acks acks;
 	struct far_end far;
 	bool said; /* far was told once */
+	bool between; /* it said that it is connected, and the core has not heard it yet */
 	struct counts now, sent;
 };
 

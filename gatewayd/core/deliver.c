@@ -198,38 +198,20 @@ void gw_deliver_mark_all(struct gw_deliver *d)
 	gw_loss_commit_failed(d);
 }
 
-/* Those of the range that are not due yet. */
-static void note_again(struct outgoing *o, uint64_t from, uint64_t to)
-{
-	struct gw_ranges fresh = { 0 };
-
-	gw_ranges_add(&fresh, from, to);
-	gw_ranges_remove_all(&fresh, &o->due);
-	gw_ranges_add_all(&o->again, &fresh);
-	gw_ranges_free(&fresh);
-}
-
-/* What lies in a window is not sent as a reading any more. */
-static void leave_thinned(struct gw_deliver *d, struct outgoing *o, uint64_t from, uint64_t to)
-{
-	struct gw_range r;
-
-	for (; gw_ranges_overlap(&o->thinned, from, to, &r); from = r.to + 1) {
-		gw_due_remove(d, o, r.from, r.to);
-		gw_ranges_remove(&o->again, r.from, r.to);
-		if (r.to == to)
-			return;
-	}
-}
-
 uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to)
 {
 	struct outgoing *o = gw_deliver_slot(d, device);
+	struct gw_ranges fresh = { 0 };
 	uint64_t before = o->due.total;
 
-	note_again(o, from, to);
-	due_add(d, o, from, to);
-	leave_thinned(d, o, from, to);
+	gw_ranges_add(&fresh, from, to);
+	gw_ranges_remove_all(&fresh, &o->due);
+	gw_ranges_remove_all(&fresh, &o->thinned); /* not sent as readings any more */
+	gw_loss_remove_declared(d, device, &fresh);
+	gw_ranges_add_all(&o->again, &fresh);
+	for (uint32_t i = 0; i < fresh.n; i++)
+		due_add(d, o, fresh.r[i].from, fresh.r[i].to);
+	gw_ranges_free(&fresh);
 	o->again_changed = true;
 	d->again = true;
 	d->again_keeping = NOT_KEPT; /* the store finds them once it knows that they are due */

@@ -130,7 +130,7 @@ uint64_t gw_deliver_give_up_window(struct gw_deliver *d, const struct gw_window_
 				   enum gw_loss_cause cause);
 
 /* `gatewayctl replay`, replay commands: make acknowledged numbers due again. Returns how many.
- * Numbers that wait in a window stay there.
+ * Numbers that wait in a window stay there, and those of a loss that is not acknowledged stay lost.
  * Those that a walk through the store does not find are not waited for. */
 uint64_t gw_deliver_again(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to);
 

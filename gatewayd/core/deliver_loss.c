@@ -56,14 +56,19 @@ void gw_loss_add(struct gw_deliver *d, const struct gw_giveup *g, const struct g
 	d->o.ops->loss_changed(d->o.arg, &l->row);
 }
 
+void gw_loss_remove_declared(const struct gw_deliver *d, uint16_t device, struct gw_ranges *set)
+{
+	for (size_t i = 0; i < d->nlosses; i++)
+		if (d->losses[i].row.device == device)
+			gw_ranges_remove(set, d->losses[i].row.from, d->losses[i].row.to);
+}
+
 void gw_deliver_due_undeclared(struct gw_deliver *d, uint16_t device, uint64_t from, uint64_t to)
 {
 	struct gw_ranges rest = { 0 };
 
 	gw_ranges_add(&rest, from, to);
-	for (size_t i = 0; i < d->nlosses; i++)
-		if (d->losses[i].row.device == device)
-			gw_ranges_remove(&rest, d->losses[i].row.from, d->losses[i].row.to);
+	gw_loss_remove_declared(d, device, &rest);
 	for (uint32_t i = 0; i < rest.n; i++)
 		gw_deliver_due(d, device, rest.r[i].from, rest.r[i].to);
 	gw_ranges_free(&rest);

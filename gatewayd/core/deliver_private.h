@@ -124,6 +124,7 @@ void gw_doubt_rows(struct gw_deliver *d, const struct gw_rows *rows); /* the ans
 
 /* deliver_loss.c */
 void gw_loss_add(struct gw_deliver *d, const struct gw_giveup *g, const struct gw_range *r);
+void gw_loss_remove_declared(const struct gw_deliver *d, uint16_t device, struct gw_ranges *set); /* of the set */
 void gw_loss_ack(struct gw_deliver *d, const struct gw_ack *ack);
 void gw_loss_disconnected(struct gw_deliver *d);
 void gw_loss_commit_begins(struct gw_deliver *d);

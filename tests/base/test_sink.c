@@ -631,6 +631,51 @@ static void a_lost_connection_never_overtakes_acknowledgements(void **state)
 	assert_null(fake_core_waiting(c, GW_MSG_SINK_STATE));
 }
 
+static void send_live(struct fake_core *c, uint64_t seq)
+{
+	static _Alignas(8) char block[ONE];
+
+	make_reading(block, 11, 1, seq, 2);
+	send_block(c, GW_MSG_LIVE, block, ONE);
+}
+
+static void the_core_knows_of(struct fake_core *c, uint64_t session)
+{
+	fake_core_send(c, &(struct gw_message){ .type = GW_MSG_SESSION, .session = { .session = session } });
+}
+
+static void what_was_sent_for_another_session_is_not_published_in_this_one(void **state)
+{
+	struct fake_core *c = *state;
+
+	run(c);
+	gw_sink_state(seen.plugin, GW_FAR_CONNECTED, 50, 42, "b", "");
+	send_live(c, 1);
+	settle(c);
+	assert_int_equal(seen.calls, 0);
+	the_core_knows_of(c, 42);
+	send_live(c, 2);
+	settle(c);
+	assert_int_equal(seen.calls, 1);
+	assert_int_equal(seen.seqs[0], 2);
+	gw_sink_state(seen.plugin, GW_FAR_CONNECTED, 60, 42, "b", ""); /* the same session */
+	send_live(c, 3);
+	settle(c);
+	assert_int_equal(seen.calls, 2);
+	gw_sink_state(seen.plugin, GW_FAR_WAITING, 0, 42, "b", "lost");
+	gw_sink_state(seen.plugin, GW_FAR_CONNECTED, 50, 43, "b", "");
+	send_live(c, 4);
+	the_core_knows_of(c, 42); /* late */
+	send_live(c, 5);
+	settle(c);
+	assert_int_equal(seen.calls, 2);
+	the_core_knows_of(c, 43);
+	send_live(c, 6);
+	settle(c);
+	assert_int_equal(seen.calls, 3);
+	assert_int_equal(seen.seqs[0], 6);
+}
+
 static void counts_follow_within_a_second_or_two(void **state)
 {
 	struct fake_core *c = *state;
@@ -767,6 +812,7 @@ int main(void)
 		WITH_CORE(neighbouring_acknowledgements_become_one),
 		WITH_CORE(more_than_a_message_of_acknowledgements_is_split),
 		WITH_CORE(a_lost_connection_never_overtakes_acknowledgements),
+		WITH_CORE(what_was_sent_for_another_session_is_not_published_in_this_one),
 		WITH_CORE(counts_follow_within_a_second_or_two),
 		WITH_CORE(stop_sends_the_last_acknowledgements),
 		WITH_CORE(a_far_end_that_never_answers_is_left_after_5_s),

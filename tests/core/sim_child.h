@@ -38,7 +38,8 @@ struct gw_child {
 	unsigned sink;
 	struct sim_packet *first, **last;
 	size_t packets;
-	bool connected;
+	bool connected, between; /* it says so; and the core has not heard it yet */
+	uint64_t session;
 	int device_of[64]; /* index by number; -1: not told */
 	struct gw_ack owed[16384];
 	size_t nowed;

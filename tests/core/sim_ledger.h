@@ -193,7 +193,7 @@ static void sim_acknowledged(unsigned sink, unsigned device, const struct gw_ack
 {
 	uint64_t from = ack->from, to = ack->to;
 
-	if (ack->result != GW_ACK_DONE || (ack->what != GW_ACK_READINGS && ack->what != GW_ACK_WINDOW))
+	if (ack->result != GW_ACK_DONE)
 		return;
 	for (size_t i = 0; i < ledger.records && ack->what == GW_ACK_WINDOW; i++) {
 		const struct sim_record *r = &ledger.record[i];

@@ -18,9 +18,10 @@ enum sim_fault {
 /* A story that is told and not drawn. */
 enum sim_what {
 	SIM_END, SIM_READ /* so many of a device */, SIM_STORE /* so many turns */, SIM_PASS /* ms */,
-	SIM_SYNC /* ms, from the next reload on */, SIM_THIN /* the same */, SIM_CONNECT /* a sink, anew */,
+	SIM_SYNC /* ms, from the next reload on */, SIM_CONNECT /* a sink, anew */,
 	SIM_DISCONNECT, SIM_SINK_TAKES /* what is on its link, at once */, SIM_SINK_WORKS, SIM_PRESENT /* devices, as bits: a reload */,
 	SIM_SYNCS_FAIL /* so many */, SIM_DISK_FULL, SIM_DISK_ROOM, SIM_KILL, SIM_POWER_CUT, SIM_WORKS_AGAIN,
+	SIM_CAME_ONCE /* whatever came */,
 };
 struct sim_order {
 	enum sim_what what;
@@ -382,9 +383,6 @@ static void sim_obey(const struct sim_order *o)
 	case SIM_SYNC:
 		configured.sync_ms = (int)o->n;
 		return;
-	case SIM_THIN:
-		configured.when_full = "thin";
-		return;
 	case SIM_DISCONNECT:
 		sim_sink_is(sim_running(true, o->n), false);
 		return;
@@ -417,6 +415,10 @@ static void sim_obey(const struct sim_order *o)
 	case SIM_WORKS_AGAIN:
 		if (*sim.d->store_error)
 			sim_fail("the buffer does not work: %s", sim.d->store_error);
+		return;
+	case SIM_CAME_ONCE:
+		if (ledger.came == 0 || ledger.again)
+			sim_fail("%" PRIu64 " came, %" PRIu64 " times again", ledger.came, ledger.again);
 		return;
 	}
 }

@@ -86,6 +86,11 @@ static void sim_hear_correction(unsigned sink, const struct gw_msg_correction *m
 			 m->offset_ms);
 }
 
+static bool sim_is_in_session(const struct gw_child *c)
+{
+	return c->connected && !c->between;
+}
+
 static void sim_publish_message(struct gw_child *c, const struct sim_packet *p, enum gw_ack_result verdict)
 {
 	struct gw_message m;
@@ -98,8 +103,11 @@ static void sim_publish_message(struct gw_child *c, const struct sim_packet *p, 
 	case GW_MSG_LAYOUT:
 		sim_take_layout(c, &m.layout);
 		break;
+	case GW_MSG_SESSION:
+		c->between &= m.session.session != c->session;
+		break;
 	case GW_MSG_LOSS:
-		if (!c->connected)
+		if (!sim_is_in_session(c))
 			break;
 		verdict = heard ? GW_ACK_DONE : GW_ACK_AGAIN;
 		if (heard)
@@ -110,7 +118,7 @@ static void sim_publish_message(struct gw_child *c, const struct sim_packet *p, 
 		const struct gw_window *w = (const void *)m.window.block.s;
 		static _Alignas(8) unsigned char aligned[GW_MESSAGE_MAX];
 
-		if (!c->connected)
+		if (!sim_is_in_session(c))
 			break;
 		memcpy(aligned, m.window.block.s, m.window.block.n);
 		w = (const void *)aligned;
@@ -120,7 +128,7 @@ static void sim_publish_message(struct gw_child *c, const struct sim_packet *p, 
 		break;
 	}
 	case GW_MSG_CORRECTION:
-		if (!c->connected)
+		if (!sim_is_in_session(c))
 			break;
 		if (heard)
 			sim_hear_correction(c->sink, &m.correction);
@@ -150,7 +158,7 @@ static void sim_sink_reads(struct gw_child *c, unsigned grumpy)
 	c->packets--;
 	if (type != GW_MSG_LIVE && type != GW_MSG_REPLAY)
 		sim_publish_message(c, p, sim_verdict(grumpy));
-	else if (c->connected)
+	else if (sim_is_in_session(c))
 		sim_publish_readings(c, p, sim_verdict(grumpy));
 	free(p);
 }
@@ -164,9 +172,8 @@ static void sim_sink_has_room(struct gw_child *c)
 		c->o.ops->drained(c->o.arg);
 }
 
-/* Does the core wait for it?  What was still on the link when the connection ended comes, and is acknowledged,
- * in the next one: to the core that is a word about what it never sent, until it has sent it once more. */
-static bool sim_lands(struct gw_child *c, const struct gw_ack *ack)
+/* The core waits for it: it is of this session. */
+static void sim_lands(struct gw_child *c, const struct gw_ack *ack)
 {
 	size_t i = 0;
 
@@ -174,9 +181,8 @@ static bool sim_lands(struct gw_child *c, const struct gw_ack *ack)
 				  (ack->what == GW_ACK_READINGS && c->flight[i].device != ack->device)))
 		i++;
 	if (i == c->nflight)
-		return false;
+		sim_fail("sink %u acknowledges %" PRIu64 ", which was not sent to it in this session", c->sink, ack->from);
 	c->flight[i] = c->flight[--c->nflight];
-	return true;
 }
 
 /* Some of what it owes, in any order. */
@@ -199,8 +205,10 @@ static void sim_sink_acks(struct gw_child *c, size_t most, bool in_order)
 	if (!n)
 		return;
 	for (uint32_t i = 0; i < n; i++)
-		if (sim_lands(c, &acks[i]))
+		if (acks[i].what == GW_ACK_READINGS || acks[i].what == GW_ACK_WINDOW) {
+			sim_lands(c, &acks[i]);
 			sim_acknowledged(c->sink, sim_device_of(c, acks[i].device), &acks[i]);
+		}
 	m.acks.block = (struct gw_str){ (const char *)acks, n * (uint32_t)sizeof(acks[0]) };
 	sim_say(c, &m);
 }
@@ -210,11 +218,12 @@ static void sim_sink_is(struct gw_child *c, bool connected)
 	static uint64_t session;
 	struct gw_message m = { .type = GW_MSG_SINK_STATE };
 
-	c->connected = connected;
+	c->connected = c->between = connected;
 	c->nowed = c->nflight = 0;
 	m.sink_state.state = connected ? 1 : 2;
 	m.sink_state.window = (uint16_t)(1 + sim_below(30));
 	m.sink_state.session = connected ? ++session : session;
+	c->session = session;
 	sim_note("sink %u %s, window %u", c->sink, connected ? "connects" : "disconnects", m.sink_state.window);
 	sim_say(c, &m);
 }

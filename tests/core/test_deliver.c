@@ -973,13 +973,29 @@ static void what_was_asked_for_and_left_the_store_on_its_way_ends_after_a_discon
 static void what_was_asked_for_and_is_given_up_is_no_loss_again(void **state)
 {
 	(void)state;
-	for (uint64_t seq = 1; seq <= 4; seq++)
+	connect_with(10, NULL);
+	for (uint64_t seq = 1; seq <= 3; seq++)
 		make(1, seq);
-	assert_int_equal(give_up(1, 1, 3), 3);
-	gw_deliver_again(w->d, 1, 2, 3); /* their rows are there still */
+	pump();
+	ack(1, 1, 3);
+	gw_deliver_disconnected(w->d);
+	make(1, 4);
+	assert_int_equal(gw_deliver_again(w->d, 1, 2, 3), 2);
 	assert_int_equal(give_up(1, 1, 4), 3);
 	assert_int_equal(gw_deliver_due_of(w->d, 1)->total, 0);
-	assert_int_equal(gw_deliver_stats(w->d).losses, 1); /* 1 to 4 */
+	assert_int_equal(gw_deliver_stats(w->d).losses, 1);
+	assert_int_equal(w->losses[0].from, 4);
+}
+
+/* Its row may be there still; the far end hears, or heard, that it does not come. */
+static void what_is_declared_lost_does_not_come_because_somebody_asks(void **state)
+{
+	(void)state;
+	for (uint64_t seq = 1; seq <= 4; seq++)
+		make(1, seq);
+	assert_int_equal(give_up(1, 2, 3), 2);
+	assert_int_equal(gw_deliver_again(w->d, 1, 1, 4), 0);
+	assert_int_equal(gw_deliver_due_of(w->d, 1)->total, 2);
 }
 
 static void what_was_sent_and_never_acknowledged_is_not_said_to_be_lost_for_sure(void **state)
@@ -1308,6 +1324,7 @@ int main(void)
 		TEST(what_is_asked_for_and_left_the_store_ends_before_what_is_due),
 		TEST(what_a_former_process_was_asked_for_and_is_gone_is_no_loss),
 		TEST(what_was_asked_for_and_is_given_up_is_no_loss_again),
+		TEST(what_is_declared_lost_does_not_come_because_somebody_asks),
 		TEST(what_was_asked_for_and_left_the_store_on_its_way_ends_after_a_disconnect),
 		TEST(what_was_asked_for_and_never_acknowledged_is_no_loss_when_it_is_given_up),
 		TEST(what_was_sent_and_never_acknowledged_is_not_said_to_be_lost_for_sure),
