@@ -132,6 +132,7 @@ static void install(struct gw_daemon *d, struct gw_device *dev)
 		dev->lost_to = old->lost_to;
 		dev->lost_note = old->lost_note;
 		dev->unnumbered = old->unnumbered;
+		dev->out_of_numbers = old->out_of_numbers;
 		dev->next_changed = true;
 		if (dev->layout != old->layout)
 			dev->from_seq = dev->next_seq;

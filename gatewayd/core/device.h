@@ -48,7 +48,8 @@ struct gw_device {
 	struct {
 		uint64_t n;
 		int64_t ts_from_ms, ts_to_ms; /* of those whose time is known; or 0 */
-	} unnumbered; /* lost while there was no number for them; declared as soon as there is one */
+	} unnumbered; /* lost, and the ring had no room to say so; they get their numbers as soon as it has */
+	uint64_t out_of_numbers; /* lost since the reserved numbers came to an end */
 	bool dropped_off; /* nobody's any more: freed by that answer */
 
 	/* what is known of it now */

@@ -75,26 +75,39 @@ static bool number_ready(struct gw_daemon *d, struct gw_device *dev)
 	return next < dev->reserved;
 }
 
-static void no_number(struct gw_daemon *d, struct gw_device *dev, const struct gw_reading *r)
-{
-	if (dev->unnumbered.n == 0)
-		gw_log(GW_WARNING, "no numbers left for '%s', the disk does not answer: readings are being lost",
-		       dev->name);
-	gw_arrive_unnumbered(dev, gw_timekeeper_known_ms(d, r));
-	dev->full = true;
-}
-
 /* false: they cannot be declared yet, and the next reading waits behind them. */
 static bool declare_unnumbered(struct gw_daemon *d, struct gw_device *dev)
 {
-	uint64_t n = dev->unnumbered.n;
-
-	if (n == 0)
+	if (dev->unnumbered.n == 0)
 		return true;
-	if (!gw_arrive_lost(d, dev, n, dev->unnumbered.ts_from_ms, dev->unnumbered.ts_to_ms))
+	if (!gw_arrive_lost(d, dev, dev->unnumbered.n, dev->unnumbered.ts_from_ms, dev->unnumbered.ts_to_ms))
 		return false;
-	gw_log(GW_WARNING, "'%s' has numbers again: %" PRIu64 " readings were lost", dev->name, n);
 	memset(&dev->unnumbered, 0, sizeof(dev->unnumbered));
+	return true;
+}
+
+/* A loss needs no number that was reserved: one that was not is reserved by the commit before anybody hears
+ * of it.  In the ring it outlives a kill. */
+static void lost_without_number(struct gw_daemon *d, struct gw_device *dev, const struct gw_reading *r)
+{
+	int64_t ts_ms = gw_timekeeper_known_ms(d, r);
+
+	if (dev->out_of_numbers++ == 0)
+		gw_log(GW_WARNING, "no numbers left for '%s', the disk does not answer: readings are being lost",
+		       dev->name);
+	if (!declare_unnumbered(d, dev) || !gw_arrive_lost(d, dev, 1, ts_ms, ts_ms))
+		gw_arrive_unnumbered(dev, ts_ms);
+	dev->full = true;
+}
+
+static bool has_number(struct gw_daemon *d, struct gw_device *dev)
+{
+	if (!number_ready(d, dev) || !declare_unnumbered(d, dev))
+		return false;
+	if (dev->out_of_numbers)
+		gw_log(GW_WARNING, "'%s' has numbers again: %" PRIu64 " readings were lost", dev->name,
+		       dev->out_of_numbers);
+	dev->out_of_numbers = 0;
 	return true;
 }
 
@@ -139,8 +152,8 @@ static int on_reading(struct gw_source *s, struct gw_str block, struct gw_err *e
 	case GW_NOTHING:
 		break;
 	case GW_SAY:
-		if (!number_ready(d, dev) || !declare_unnumbered(d, dev)) {
-			no_number(d, dev, r);
+		if (!has_number(d, dev)) {
+			lost_without_number(d, dev, r);
 			break;
 		}
 		dev->full = false;

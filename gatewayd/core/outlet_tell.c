@@ -106,6 +106,14 @@ void gw_sink_tell_health(struct gw_sink *s, const char *json, size_t size)
 		gw_child_send(s->child, &m);
 }
 
+/* Of those that nobody else will ever get. */
+static uint64_t newest(const struct gw_device *dev, uint64_t complete)
+{
+	uint64_t last = (dev->next_seq < dev->reserved ? dev->next_seq : dev->reserved) - 1;
+
+	return last > complete ? last : complete;
+}
+
 static void tell_progress(struct gw_sink *s, const struct gw_device *dev)
 {
 	uint64_t open = gw_deliver_open_from(s->deliver, dev->number);
@@ -121,7 +129,7 @@ static void tell_progress(struct gw_sink *s, const struct gw_device *dev)
 	m.progress.device = dev->number;
 	m.progress.first_seq = dev->first_seq;
 	m.progress.complete_to = complete;
-	m.progress.last = dev->next_seq - 1;
+	m.progress.last = newest(dev, complete);
 	m.progress.ts_ms = gw_wall_ms();
 	gw_child_send(s->child, &m);
 }

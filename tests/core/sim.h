@@ -43,7 +43,7 @@ struct sim {
 	struct gw_daemon *d;
 	struct gw_loop *loop;
 	const struct gw_device *reads; /* its reading comes in just now */
-	uint64_t next_at_end;          /* and so far its numbers went when the daemon was killed then */
+	uint64_t next_at_end, reserved_at_end; /* and so far its numbers went when the daemon was killed then */
 	bool killed;               /* what it does from now on nobody sees */
 	/* the last steps, for people */
 	char note[SIM_NOTES][SIM_NOTE];

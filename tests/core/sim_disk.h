@@ -138,6 +138,7 @@ static void sim_end_now(void)
 	disk.ops = disk.sends = 0;
 	sim.killed = true;
 	sim.next_at_end = sim.reads ? sim.reads->next_seq : 0;
+	sim.reserved_at_end = sim.reads ? sim.reads->reserved : 0;
 	sim_disk_heals();
 	sim_note("%s", disk.power ? "POWER CUT" : "KILL");
 	if (disk.power) {

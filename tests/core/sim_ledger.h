@@ -32,6 +32,8 @@ struct sim_told { /* one device at one subscriber */
 
 struct sim_device {
 	uint64_t first, next; /* numbers: the first ever, and behind the last */
+	uint64_t loose_from;  /* from here to next are lost and not reserved; or 0 */
+	uint64_t produced;    /* readings that the core took, with a number or without; each has one at last */
 	struct sim_made *made;
 	size_t room;
 	struct sim_told told[SIM_SINKS];
@@ -87,10 +89,38 @@ static void sim_made(unsigned device, uint64_t seq, uint64_t content, int64_t ut
 		sim_fail("d%u: number %" PRIu64 " is given a second time", device, seq);
 	d->made = sim_room(d->made, &d->room, at + 1, sizeof(*d->made));
 	d->made[at] = (struct sim_made){ content, utc_ms };
+	d->loose_from = 0;
 	d->next = seq + 1;
 }
 
 /* ---- what is heard ---- */
+
+/* Lost for want of reserved numbers; after a power cut they may be given again if nobody has heard of them. */
+static void sim_made_loose(unsigned device, uint64_t seq)
+{
+	struct sim_device *d = &ledger.device[device];
+
+	if (!d->loose_from)
+		d->loose_from = seq;
+	d->next = seq + 1;
+}
+
+static void sim_forget_loose(void)
+{
+	for (unsigned i = 0; i < SIM_DEVICES; i++) {
+		struct sim_device *d = &ledger.device[i];
+		uint64_t end = d->loose_from;
+
+		for (unsigned k = 0; k < SIM_SINKS && end; k++)
+			for (uint64_t seq = end; seq < d->next && seq - d->first < d->told[k].room; seq++)
+				if (d->told[k].heard[seq - d->first].what & ~SIM_ASKED)
+					end = seq + 1;
+		d->next = end ? end : d->next;
+		d->loose_from = 0;
+		if (d->produced > d->next - d->first)
+			d->produced = d->next - d->first;
+	}
+}
 
 static struct sim_heard *sim_heard_of(unsigned sink, unsigned device, uint64_t seq)
 {

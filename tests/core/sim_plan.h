@@ -91,8 +91,11 @@ static void sim_source_reads(unsigned device)
 	sim.reads = dev;
 	sim_say(c, &m);
 	sim.reads = NULL;
+	ledger.device[device].produced += !sim.killed;
 	next = sim.killed ? sim.next_at_end : dev->next_seq;
-	if (next != before) /* the last; those before it found no number when they came */
+	if (next != before && next > (sim.killed ? sim.reserved_at_end : dev->reserved))
+		sim_made_loose(device, next - 1);
+	else if (next != before) /* the last; those before it found no number when they came */
 		sim_made(device, next - 1, content, r->mono_ms + sim.offset_us[sim.boot] / 1000);
 }
 

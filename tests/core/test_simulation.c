@@ -70,8 +70,10 @@ static void live(void)
 	sim_life_ends();
 	if (disk.power ? sim.killed : !ledger.no_loss && access(disk.ring, F_OK) == 0) /* else it ended with a commit */
 		sim_forget_closed();
-	if (sim.killed && disk.power)
+	if (sim.killed && disk.power) {
+		sim_forget_loose();
 		boots();
+	}
 	else
 		sim_pass((int64_t)sim_below(3000000));
 }
@@ -113,6 +115,10 @@ static void follow(const struct sim_order *orders)
 
 static void check_all(void)
 {
+	for (unsigned i = 0; i < SIM_DEVICES; i++)
+		if (ledger.device[i].next - ledger.device[i].first < ledger.device[i].produced)
+			sim_fail("d%u made %" PRIu64 " readings and gave %" PRIu64 " numbers", i, ledger.device[i].produced,
+				 ledger.device[i].next - ledger.device[i].first);
 	for (unsigned sink = 0; sink < SIM_SINKS; sink++)
 		for (unsigned i = 0; i < SIM_DEVICES; i++)
 			if (ledger.device[i].told[sink].closed < ledger.device[i].next)
@@ -215,6 +221,13 @@ static void numbers_that_found_no_room_in_the_ring_are_declared_after_a_kill(voi
 					 { SIM_READ, 5, 1 }, { SIM_END, 0, 0 } });
 }
 
+static void what_found_no_number_is_declared_after_a_kill(void **state)
+{
+	(void)state;
+	tell((const struct sim_order[]){ { SIM_STORE, 50, 0 }, { SIM_READ, 3000, 0 }, { SIM_KILL, 0, 0 },
+					 { SIM_READ, 5, 0 }, { SIM_END, 0, 0 } });
+}
+
 static void what_was_on_the_link_when_a_connection_ended_is_not_published_in_the_next(void **state)
 {
 	(void)state;
@@ -232,6 +245,7 @@ int main(void)
 		cmocka_unit_test(what_a_power_cut_took_of_a_device_that_is_taken_out_is_declared),
 		cmocka_unit_test(a_full_disk_that_has_room_again_is_used_though_all_is_due),
 		cmocka_unit_test(numbers_that_found_no_room_in_the_ring_are_declared_after_a_kill),
+		cmocka_unit_test(what_found_no_number_is_declared_after_a_kill),
 		cmocka_unit_test(what_was_on_the_link_when_a_connection_ended_is_not_published_in_the_next),
 	};
 

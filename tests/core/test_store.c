@@ -323,6 +323,27 @@ static void reservations_go_up_and_survive(void **state)
 	assert_non_null(strstr(s.err.msg, ": device 9 was never registered"));
 }
 
+/* Only .seq is left of it. */
+static void a_number_that_a_commit_tells_of_is_reserved_before(void **state)
+{
+	struct gw_registration r;
+	struct gw_next_row next;
+	struct gw_commit c = { .next = &next, .nnext = 1 };
+	char command[300];
+
+	(void)state;
+	shop_open(&s);
+	r = shop_device(&s, "pump");
+	next = (struct gw_next_row){ r.device, r.reserved + 100 };
+	assert_int_equal(shop_commit(&s, &c), 0);
+	snprintf(command, sizeof(command), "cd %s && mkdir cut && cp b.db.seq cut", s.folder);
+	assert_int_equal(system(command), 0);
+	shop_close(&s);
+	snprintf(s.path, sizeof(s.path), "%.60s/cut/b.db", s.folder);
+	shop_open(&s);
+	assert_true(shop_device(&s, "pump").next_seq >= r.reserved + 100);
+}
+
 /* What .seq holds, as a sum of its bytes. */
 static uint64_t sum_of_bounds(void)
 {
@@ -462,6 +483,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(everything_is_there_again_after_a_restart, begin, end),
 		cmocka_unit_test_setup_teardown(a_reload_keeps_numbers_and_a_sink_that_left_begins_anew, begin, end),
 		cmocka_unit_test_setup_teardown(reservations_go_up_and_survive, begin, end),
+		cmocka_unit_test_setup_teardown(a_number_that_a_commit_tells_of_is_reserved_before, begin, end),
 		cmocka_unit_test_setup_teardown(one_write_reserves_numbers_for_all_devices, begin, end),
 		cmocka_unit_test_setup_teardown(a_power_cut_costs_half_an_hour_of_numbers, begin, end),
 		cmocka_unit_test_setup_teardown(verify_counts_damaged_rows_and_a_fetch_leaves_them_out, begin, end),
