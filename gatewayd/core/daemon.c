@@ -90,6 +90,15 @@ static bool all_down(struct gw_child *child)
 	return !child || gw_child_status(child)->life == GW_LIFE_DOWN;
 }
 
+/* A disk that was ill is tried once more, and a full one again when the oldest have made room: what was
+ * acknowledged meanwhile may be noted nowhere. */
+static bool is_hopeless(const struct gw_daemon *d)
+{
+	uint64_t tries = d->commits_ended - d->commits_before_last;
+
+	return *d->store_error && (tries > 1 || (tries == 1 && !d->evicting));
+}
+
 /* Sources first; then sinks say goodbye while the rest is committed; then the store. */
 static void go_on_stopping(struct gw_daemon *d)
 {
@@ -113,8 +122,7 @@ static void go_on_stopping(struct gw_daemon *d)
 		d->commits_before_last = d->commits_ended;
 		gw_commit_now(d);
 	}
-	/* A disk that was ill is tried once more: what was acknowledged meanwhile may be noted nowhere. */
-	if (gw_commit_idle(d) || (*d->store_error && d->commits_ended != d->commits_before_last))
+	if (gw_commit_idle(d) || is_hopeless(d))
 		gw_loop_quit(d->loop);
 }
 

@@ -169,6 +169,7 @@ void gw_deliver_committed(struct gw_deliver *d, uint64_t next_id)
 		d->end_id = next_id;
 	if (d->again && d->again_keeping == IN_A_COMMIT) {
 		d->again_keeping = KEPT;
+		d->end_id = GW_END_UNKNOWN; /* an empty store, too, has to say that it has none of it */
 		gw_deliver_rewind(d);
 	}
 	if (d->fetching || d->rows || d->end_id == GW_END_UNKNOWN)

@@ -213,7 +213,7 @@ static void answer_fetch(void)
 	a->rows.readings = a->readings;
 	a->rows.damaged_rows = a->bad;
 	a->rows.end = id > w->committed;
-	a->rows.next_id = id;
+	a->rows.next_id = w->committed ? id : w->fetch_from;
 	gw_deliver_rows(w->d, &a->rows);
 }
 
@@ -906,6 +906,19 @@ static void what_is_asked_for_and_left_the_store_ends_before_what_is_due(void **
 	assert_true(gw_deliver_is_due(w->d, 1, 5));
 }
 
+static void what_is_asked_for_of_an_empty_store_ends(void **state)
+{
+	(void)state;
+	connect_with(10, NULL);
+	gw_deliver_again(w->d, 1, 2, 4);
+	pump(); /* no commit knows of it: the store cannot have it yet */
+	assert_int_equal(gw_deliver_due_of(w->d, 1)->total, 3);
+	gw_deliver_changed(w->d, ignore_due, NULL);
+	gw_deliver_committed(w->d, 0);
+	pump();
+	assert_int_equal(gw_deliver_due_of(w->d, 1)->total, 0);
+}
+
 static void what_a_former_process_was_asked_for_and_is_gone_is_no_loss(void **state)
 {
 	struct gw_ranges due = { 0 }, again = { 0 };
@@ -1322,6 +1335,7 @@ int main(void)
 		TEST(what_is_asked_for_again_goes_once_more),
 		TEST(what_is_asked_for_and_left_the_store_is_not_waited_for),
 		TEST(what_is_asked_for_and_left_the_store_ends_before_what_is_due),
+		TEST(what_is_asked_for_of_an_empty_store_ends),
 		TEST(what_a_former_process_was_asked_for_and_is_gone_is_no_loss),
 		TEST(what_was_asked_for_and_is_given_up_is_no_loss_again),
 		TEST(what_is_declared_lost_does_not_come_because_somebody_asks),
