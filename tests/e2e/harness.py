@@ -13,6 +13,7 @@ the long forms run, KEEP=1 keeps the temporary folders.
 import ctypes
 import functools
 import json
+import math
 import os
 import shutil
 import signal
@@ -171,9 +172,13 @@ class Broker:
 class Gate:
     """A TCP forwarder in front of the broker.  Shutting it cuts what goes through and
     refuses what comes, so that a test decides who may reach the broker when.  Freezing it
-    lets nothing through and says nothing to either end, as a link that is cut without FIN."""
+    lets nothing through and says nothing to either end, as a link that is cut without FIN.
+    A connection that begins while `limit` is set is cut when so many bytes went out on it."""
+
+    limit = None
 
     def __init__(self, to_port):
+        self.cut_at = set()  # the limits that were reached
         self.to_port, self.port = to_port, free_port()
         self.listener, self.sockets, self.lock = None, set(), threading.Lock()
         self.flowing = threading.Event()
@@ -230,16 +235,18 @@ class Gate:
         """What goes through, for who wants to look: `connection` is an object, the same for both ways."""
 
     def _pump(self, x, y, ends, outward):
+        limit = self.limit if outward else None
+        left = limit or math.inf
         try:
-            while True:
-                data = x.recv(65536)
-                if not data:
-                    break
+            while left and (data := x.recv(min(left, 65536))):
                 self.passes(ends, outward, data)
                 self.flowing.wait()
                 y.sendall(data)
+                left -= len(data)
         except OSError:
             pass
+        if not left:
+            self.cut_at.add(limit)
         for s in (x, y):
             try:
                 s.shutdown(socket.SHUT_RDWR)

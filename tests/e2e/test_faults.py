@@ -11,7 +11,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import python_plugin  # noqa: E402
-from harness import Ear, LONG, Gate, World, bench_source, bench_wrong, wait_until  # noqa: E402
+from harness import Ear, LONG, World, bench_source, bench_wrong, wait_until  # noqa: E402
 from test_plugins import add_python_plugin, counting_source, two_sources  # noqa: E402
 
 KILLS = 40 if LONG else 5
@@ -143,42 +143,18 @@ class Kills(Case):
             self.assert_untouched(w, "bench-2")
 
 
-class CuttingGate(Gate):
-    """Cuts each connection when so many bytes went out through it."""
-
-    after, cuts = None, 0
-
-    def _pump(self, x, y, ends, outward):
-        left = self.after if outward else None
-        try:
-            while left is None or left > 0:
-                data = x.recv(65536 if left is None else min(left, 65536))
-                if not data:
-                    break
-                y.sendall(data)
-                left = left and left - len(data)
-            self.cuts += left == 0
-        except OSError:
-            pass
-        for s in (x, y):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-
 class Cuts(Case):
     def test_a_connection_that_is_cut_at_any_byte_loses_and_spoils_nothing(self):
         with World(("--bench", "2", "--registers", "10"), two_sources) as w:
-            gate = CuttingGate(w.broker.port)
-            self.addCleanup(gate.shut)
-            w.config["sinks"]["goc"]["broker"] = "mqtt://127.0.0.1:%d" % gate.port
             w.start()
-            for after in range(1, 2000, 7 if LONG else 251):
-                gate.after, cuts = after, gate.cuts
+            came = []
+            for limit in range(1, 4000, 13 if LONG else 451):
+                w.gate.limit = limit
                 w.ctl("restart", "goc")
-                wait_until(lambda: gate.cuts > cuts, 20, "cut after %d bytes" % after)
-            gate.after = None
+                wait_until(lambda: limit in w.gate.cut_at, 20, "cut after %d bytes" % limit)
+                came.append(self.readings(w, "bench-1"))
+            self.assertGreater(came[-1], came[0], "the last cuts are behind the documents, among the readings")
+            w.gate.limit = None
             w.ctl("restart", "goc")
             for n in ("bench-1", "bench-2"):
                 self.wait_more(w, n, 5)
