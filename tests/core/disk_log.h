@@ -220,67 +220,37 @@ static void disk_closed(int fd)
 
 #define DISK_REAL(type, name, ...) ((type (*)(__VA_ARGS__))(uintptr_t)dlsym(RTLD_NEXT, name))
 
-static int disk_open(const char *call, const char *path, int flags, mode_t mode)
+int open(const char *path, int flags, ...)
 {
-	int fd = DISK_REAL(int, call, const char *, int, ...)(path, flags, mode);
+	mode_t mode = 0;
+	va_list ap;
+	int fd;
 
+	va_start(ap, flags);
+	if (flags & O_CREAT)
+		mode = va_arg(ap, mode_t);
+	va_end(ap);
+	fd = DISK_REAL(int, "open", const char *, int, ...)(path, flags, mode);
 	pthread_mutex_lock(&disk_recorder.mutex);
 	disk_opened(path, flags, fd);
 	pthread_mutex_unlock(&disk_recorder.mutex);
 	return fd;
 }
 
-static mode_t disk_mode(int flags, va_list ap)
-{
-	return flags & O_CREAT ? va_arg(ap, mode_t) : 0;
-}
-
-int open(const char *path, int flags, ...)
-{
-	va_list ap;
-	mode_t mode;
-
-	va_start(ap, flags);
-	mode = disk_mode(flags, ap);
-	va_end(ap);
-	return disk_open("open", path, flags, mode);
-}
-
-int open64(const char *path, int flags, ...)
-{
-	va_list ap;
-	mode_t mode;
-
-	va_start(ap, flags);
-	mode = disk_mode(flags, ap);
-	va_end(ap);
-	return disk_open("open64", path, flags, mode);
-}
-
-static ssize_t disk_pwrite(const char *call, int fd, const void *bytes, size_t n, off_t at)
+ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
 {
 	ssize_t done;
 
 	pthread_mutex_lock(&disk_recorder.mutex);
-	done = DISK_REAL(ssize_t, call, int, const void *, size_t, off_t)(fd, bytes, n, at);
+	done = DISK_REAL(ssize_t, "pwrite", int, const void *, size_t, off_t)(fd, bytes, n, at);
 	disk_wrote(fd, bytes, done, at);
 	pthread_mutex_unlock(&disk_recorder.mutex);
 	return done;
 }
 
-ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
+int ftruncate(int fd, off_t size)
 {
-	return disk_pwrite("pwrite", fd, bytes, n, at);
-}
-
-ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at)
-{
-	return disk_pwrite("pwrite64", fd, bytes, n, at);
-}
-
-static int disk_truncate(const char *call, int fd, off_t size)
-{
-	int rc = DISK_REAL(int, call, int, off_t)(fd, size);
+	int rc = DISK_REAL(int, "ftruncate", int, off_t)(fd, size);
 
 	pthread_mutex_lock(&disk_recorder.mutex);
 	if (rc == 0)
@@ -289,15 +259,11 @@ static int disk_truncate(const char *call, int fd, off_t size)
 	return rc;
 }
 
-int ftruncate(int fd, off_t size)
-{
-	return disk_truncate("ftruncate", fd, size);
-}
-
-int ftruncate64(int fd, off64_t size)
-{
-	return disk_truncate("ftruncate64", fd, size);
-}
+/* SQLite calls them by these names; they are the same where off_t has 64 bits. */
+_Static_assert(sizeof(off_t) == sizeof(off64_t), "the calls with 64 need bodies of their own");
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at) __attribute__((alias("pwrite")));
+int ftruncate64(int fd, off64_t size) __attribute__((alias("ftruncate")));
 
 int posix_fallocate(int fd, off_t at, off_t size)
 {
