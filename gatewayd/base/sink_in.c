@@ -377,12 +377,17 @@ static int on_session(struct gw_plugin *p, const struct gw_message *m, struct gw
 	return 0;
 }
 
-/* It lay on the link when the connection ended that it was meant for.  The core sends it again in
- * this one: its acknowledgement, and the room in the window, would count for nothing. */
-static bool is_of_another_session(const struct sink *s, enum gw_message_type type)
+static bool is_delivery(enum gw_message_type type)
 {
-	return s->between && (type == GW_MSG_LIVE || type == GW_MSG_REPLAY || type == GW_MSG_LOSS ||
-			      type == GW_MSG_WINDOW || type == GW_MSG_CORRECTION);
+	return type == GW_MSG_LIVE || type == GW_MSG_REPLAY || type == GW_MSG_LOSS || type == GW_MSG_WINDOW ||
+	       type == GW_MSG_CORRECTION;
+}
+
+/* It lay on the link when the connection ended that it was meant for.  The core sends it again in
+ * the next: its acknowledgement, and the room in the window, would count for nothing. */
+static bool is_of_another_session(const struct sink *s)
+{
+	return s->said && (s->between || s->far.state != GW_FAR_CONNECTED);
 }
 
 int gw_sink_message(struct gw_plugin *p, const struct gw_message *m, struct gw_err *err)
@@ -406,7 +411,7 @@ int gw_sink_message(struct gw_plugin *p, const struct gw_message *m, struct gw_e
 		[GW_MSG_SESSION] = on_session,
 	};
 
-	if (is_of_another_session(p->side, m->type))
+	if (is_delivery(m->type) && is_of_another_session(p->side))
 		return 0;
 	if (handlers[m->type])
 		return handlers[m->type](p, m, err);

@@ -129,6 +129,7 @@ static void install(struct gw_daemon *d, struct gw_device *dev)
 			dev->reserved = old->reserved;
 		dev->stored_next = old->stored_next;
 		dev->dropped_to = old->dropped_to;
+		dev->lost_from = old->lost_from;
 		dev->lost_to = old->lost_to;
 		dev->lost_note = old->lost_note;
 		dev->unnumbered = old->unnumbered;

@@ -114,6 +114,36 @@ bool gw_arrive_make_room(struct gw_daemon *d, size_t size)
 	return gw_ring_room(d->ring) >= size + 64;
 }
 
+/* ---- numbers ---- */
+
+static void reserved(void *arg, const struct gw_err *err)
+{
+	struct gw_device *dev = arg;
+
+	dev->reserving = false;
+	if (dev->dropped_off) {
+		gw_device_free(dev);
+		return;
+	}
+	if (err)
+		gw_log(GW_WARNING, "numbers for '%s': %s", dev->name, err->msg);
+	else
+		dev->reserved = dev->asked;
+}
+
+/* At least half a reservation is in hand: a disk may be away for so long.  Three quarters are asked for,
+ * because the store then has a whole one. */
+void gw_arrive_reserve(struct gw_daemon *d, struct gw_device *dev)
+{
+	uint64_t batch = gw_reservation(gw_device_rate(dev)), next = dev->next_seq + dev->unnumbered.n;
+
+	if (dev->reserving || dev->reserved >= next + batch / 2)
+		return;
+	dev->reserving = true;
+	dev->asked = next + batch / 4 * 3;
+	gw_store_reserve(d->store, dev->number, dev->asked, reserved, dev);
+}
+
 /* ---- a new reading ---- */
 
 /*
@@ -134,10 +164,35 @@ static bool note_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t from,
 		gw_ring_reserve(d->ring, 0);
 		noted = gw_ring_append_note(d->ring, &lost, &dev->lost_note);
 		gw_arrive_keep_room(d);
+		if (noted)
+			dev->lost_from = from;
 	}
 	if (noted)
 		dev->lost_to = to;
 	return noted;
+}
+
+static bool note_again(struct gw_daemon *d, struct gw_device *dev)
+{
+	struct gw_ring_ack lost = { .device = dev->number, .lost = GW_LOSS_OVERLOAD + 1, .from = dev->lost_from,
+				    .to = dev->lost_to };
+	bool noted;
+
+	gw_ring_reserve(d->ring, 0);
+	noted = gw_ring_append_note(d->ring, &lost, &dev->lost_note);
+	gw_arrive_keep_room(d);
+	return noted;
+}
+
+void gw_arrive_keep_notes(struct gw_daemon *d, uint64_t *head)
+{
+	for (size_t i = 0; i < d->ndevices; i++) {
+		struct gw_device *dev = d->devices[i];
+
+		if (dev && dev->next_seq > dev->reserved && dev->lost_to + 1 == dev->next_seq &&
+		    dev->lost_note >= gw_ring_tail(d->ring) && dev->lost_note < *head && !note_again(d, dev))
+			*head = dev->lost_note;
+	}
 }
 
 void gw_arrive_declare(struct gw_daemon *d, const struct gw_giveup *g)

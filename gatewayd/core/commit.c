@@ -129,6 +129,9 @@ struct batch {
 	size_t due_capacity;
 	uint16_t sink;
 	struct gw_next_row *next;
+	struct gw_loss_row *losses;
+	uint64_t *held; /* by device: its numbers from here on are not told of in this commit; or 0 */
+	size_t nheld;
 };
 
 static void add_due(void *arg, uint16_t device, const struct gw_ranges *due)
@@ -142,12 +145,12 @@ static void add_due(void *arg, uint16_t device, const struct gw_ranges *due)
 static void gather_readings(struct batch *b)
 {
 	struct gw_daemon *d = b->d;
-	size_t bytes = 0;
+	size_t bytes = 0, most = d->commit_bytes ? d->commit_bytes : COMMIT_BYTES;
 
 	b->readings = calloc(d->npending + 1, sizeof(const struct gw_reading *));
 	assert(b->readings);
 	d->committing = 0;
-	while (d->committing < d->npending && bytes < COMMIT_BYTES) {
+	while (d->committing < d->npending && bytes < most) {
 		const struct gw_reading *r = d->pending[d->committing++].r;
 
 		bytes += r->size;
@@ -176,22 +179,74 @@ static void gather_next(struct batch *b)
 	}
 }
 
+static uint64_t held_from(const struct batch *b, uint16_t device)
+{
+	return device < b->nheld ? b->held[device] : 0;
+}
+
+static void hold(struct batch *b, uint16_t device, uint64_t from)
+{
+	b->held = gw_grow(b->held, &b->nheld, device + 1u, sizeof(*b->held));
+	if (!b->held[device] || from < b->held[device])
+		b->held[device] = from;
+}
+
 /*
- * next_seq says which numbers need not be looked for on the ring after a kill, so it must not
- * run ahead of the readings in this commit when the batch was cut.
+ * next_seq says which numbers need not be looked for on the ring after a kill, nor declared after a
+ * power cut: it must not run ahead of the readings in this commit when the batch was cut, nor of what
+ * is reserved.
  */
-static void hold_back_next(struct batch *b)
+static void find_held(struct batch *b)
 {
 	struct gw_daemon *d = b->d;
 
+	d->commit_held = false;
 	for (size_t i = d->committing; i < d->npending; i++)
-		for (size_t n = 0; n < b->c.nnext; n++)
-			if (b->next[n].device == d->pending[i].r->device &&
-			    b->next[n].next_seq > d->pending[i].r->seq) {
-				b->next[n].next_seq = d->pending[i].r->seq;
-				if (gw_commit_device(d, b->next[n].device)) /* the others are in each commit */
-					d->devices[b->next[n].device]->next_changed = true;
-			}
+		hold(b, d->pending[i].r->device, d->pending[i].r->seq);
+	for (size_t i = 0; i < d->ndevices; i++)
+		if (d->devices[i] && d->devices[i]->next_seq > d->devices[i]->reserved) {
+			hold(b, (uint16_t)i, d->devices[i]->reserved);
+			gw_arrive_reserve(d, d->devices[i]);
+			d->commit_held = true;
+		}
+}
+
+static void hold_back_next(struct batch *b)
+{
+	for (size_t n = 0; n < b->c.nnext; n++) {
+		struct gw_next_row *row = &b->next[n];
+		struct gw_device *dev = gw_commit_device(b->d, row->device);
+		uint64_t from = held_from(b, row->device);
+
+		if (!from || row->next_seq <= from)
+			continue;
+		row->next_seq = from;
+		if (dev) /* the others are in each commit */
+			dev->next_changed = true;
+	}
+}
+
+/* No record tells of numbers above the next_seq that is with it. */
+static void gather_losses(struct batch *b)
+{
+	struct gw_daemon *d = b->d;
+	size_t left = 0;
+
+	b->losses = calloc(d->nchanged_losses + 1, sizeof(*b->losses));
+	assert(b->losses);
+	for (size_t i = 0; i < d->nchanged_losses; i++) {
+		const struct gw_loss_row *row = &d->changed_losses[i];
+		uint64_t from = held_from(b, row->device);
+
+		if (from && row->to >= from)
+			d->changed_losses[left++] = *row;
+		else
+			b->losses[b->c.nlosses++] = *row;
+	}
+	d->nchanged_losses = left;
+	for (size_t device = 0; device < b->nheld; device++)
+		for (size_t i = 0; b->held[device] && i < d->nsinks; i++)
+			gw_deliver_hold_losses(d->sinks[i]->deliver, (uint16_t)device, b->held[device]);
 }
 
 /* ---- the commit ---- */
@@ -248,6 +303,7 @@ static void succeeded(struct gw_daemon *d, const struct gw_commit_result *r)
 	d->npending -= d->committing;
 	d->committing = 0;
 	gw_evict_committed(d);
+	gw_arrive_keep_notes(d, &d->commit_head);
 	gw_commit_release(d, d->commit_head);
 	for (size_t i = 0; i < d->nsinks; i++)
 		gw_deliver_committed(d->sinks[i]->deliver, r->last_id ? r->last_id + 1 : 0);
@@ -283,6 +339,7 @@ void gw_commit_now(struct gw_daemon *d)
 		return;
 	d->commit_head = gw_ring_head(d->ring);
 	gather_readings(&b);
+	find_held(&b);
 	for (size_t i = 0; i < d->nsinks; i++) {
 		if (d->sinks[i]->removed)
 			continue;
@@ -299,11 +356,13 @@ void gw_commit_now(struct gw_daemon *d)
 	b.c.due = b.due;
 	b.c.next = b.next;
 	gw_evict_gather(d, &b.c);
-	b.c.losses = d->changed_losses;
-	b.c.nlosses = d->nchanged_losses;
+	gather_losses(&b);
+	b.c.losses = b.losses;
+	b.c.last = d->last_commit_asked && !d->commit_cut && !d->commit_held;
 	d->commit_running = true;
 	gw_store_commit(d->store, &b.c, committed, d);
-	d->nchanged_losses = 0;
+	free(b.losses);
+	free(b.held);
 	free(states);
 	free(b.readings);
 	free(b.due);

@@ -349,7 +349,7 @@ static int begin(struct gw_daemon *d, struct gw_err *err)
 
 static void end(struct gw_daemon *d)
 {
-	bool clean = d->phase == GW_PHASE_STOPPING && gw_commit_idle(d);
+	bool clean = d->phase == GW_PHASE_STOPPING && gw_commit_idle(d) && !d->commit_held;
 
 	gw_write_end_all(d);
 	gw_control_close(d);

@@ -167,7 +167,9 @@ struct gw_daemon {
 	bool commit_running, commit_armed, commit_again;
 	int64_t commit_due_us; /* while armed */
 	uint64_t commits_ended, commits_before_last;
+	size_t commit_bytes; /* of readings in a commit, about; 0: what the WAL has room for */
 	bool commit_cut; /* the one that runs had no room for all that was pending */
+	bool commit_held; /* the last left out losses under numbers that are not reserved */
 	struct gw_loss_row *changed_losses;
 	size_t nchanged_losses, changed_losses_capacity;
 	struct gw_memory *memory; /* of plugins */
@@ -244,6 +246,8 @@ struct gw_device *gw_commit_device(const struct gw_daemon *d, uint16_t number); 
 void gw_commit_release(struct gw_daemon *d, uint64_t limit);
 
 /* arrive.c */
+/* So that the device has numbers in hand; the answer sets dev->reserved. */
+void gw_arrive_reserve(struct gw_daemon *d, struct gw_device *dev);
 /* The next reading of the device: gets its number, lies in the ring, is due for every sink.  False: there
  * was no room, it is declared lost; or it has no number, as below. */
 bool gw_arrive(struct gw_daemon *d, struct gw_device *dev, struct gw_reading *r);
@@ -255,6 +259,9 @@ bool gw_arrive_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t n, int6
 /* One more that is lost and gets its number later: dev->unnumbered. */
 void gw_arrive_unnumbered(struct gw_device *dev, int64_t ts_ms);
 /* Room for `size` bytes in the ring, by letting go what every sink has taken. */
+/* What lies below *head leaves the ring: notes of losses that no commit may tell of yet are appended
+ * again, or *head is moved before them. */
+void gw_arrive_keep_notes(struct gw_daemon *d, uint64_t *head);
 bool gw_arrive_make_room(struct gw_daemon *d, size_t size);
 /* Before something is appended to the ring: what making room would have to note there keeps its place. */
 void gw_arrive_keep_room(struct gw_daemon *d);

@@ -296,13 +296,13 @@ uint64_t gw_deliver_drop_asked(struct gw_deliver *d, uint16_t device, uint64_t f
 }
 
 /* What can be said of the first numbers of *r, which is shortened to those that have all been sent, or
- * none.  What the far end has never let in has not come. */
+ * none. */
 static struct gw_giveup said_of(const struct outgoing *o, const struct gw_giveup *g, struct gw_range *r)
 {
 	struct gw_giveup sure = *g;
 	struct gw_range unsure;
 
-	if (g->cause == GW_LOSS_TOO_LARGE || !gw_ranges_overlap(&o->unsure, r->from, r->to, &unsure))
+	if (!gw_ranges_overlap(&o->unsure, r->from, r->to, &unsure))
 		return sure;
 	if (unsure.from > r->from) {
 		r->to = unsure.from - 1;

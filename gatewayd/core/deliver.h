@@ -177,6 +177,8 @@ bool gw_deliver_is_due(const struct gw_deliver *d, uint16_t device, uint64_t seq
  * clears the marks.  Then gw_deliver_committed() or gw_deliver_mark_all(). */
 void gw_deliver_changed(struct gw_deliver *d,
 			void (*fn)(void *arg, uint16_t device, const struct gw_ranges *due), void *arg);
+/* Losses of the device with numbers from here on are not in that commit, nor sent before they are in one. */
+void gw_deliver_hold_losses(struct gw_deliver *d, uint16_t device, uint64_t from);
 void gw_deliver_mark_all(struct gw_deliver *d); /* everything counts as changed (a commit failed) */
 struct gw_deliver_stats {
 	bool connected;

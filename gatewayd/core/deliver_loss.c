@@ -21,13 +21,19 @@ void gw_deliver_restore_loss(struct gw_deliver *d, const struct gw_loss_row *row
 	d->losses[d->nlosses++] = (struct outgoing_loss){ .row = *row, .keeping = KEPT };
 }
 
-/* An unsent record that the new range continues: a year of overflow stays one record. */
+/* No commit has it as one that is sent, and without that nobody has seen it. */
+static bool may_change(const struct outgoing_loss *l)
+{
+	return l->row.state == UNSENT || (l->row.state == SENT && l->keeping == NOT_KEPT);
+}
+
+/* A record that the new range continues: a year of overflow stays one record. */
 static struct outgoing_loss *loss_before(struct gw_deliver *d, const struct gw_giveup *g, uint64_t from)
 {
 	for (size_t i = d->nlosses; i-- > 0;) {
 		struct outgoing_loss *l = &d->losses[i];
 
-		if (l->row.device == g->device && l->row.state == UNSENT && l->row.cause == g->cause &&
+		if (l->row.device == g->device && may_change(l) && l->row.cause == g->cause &&
 		    l->row.exact == g->exact && l->row.to + 1 == from)
 			return l;
 	}
@@ -110,6 +116,16 @@ void gw_loss_commit_begins(struct gw_deliver *d)
 	for (size_t i = 0; i < d->nlosses; i++)
 		if (d->losses[i].keeping == NOT_KEPT)
 			d->losses[i].keeping = IN_A_COMMIT;
+}
+
+void gw_deliver_hold_losses(struct gw_deliver *d, uint16_t device, uint64_t from)
+{
+	for (size_t i = 0; i < d->nlosses; i++) {
+		struct outgoing_loss *l = &d->losses[i];
+
+		if (l->row.device == device && l->row.to >= from && l->keeping == IN_A_COMMIT)
+			l->keeping = NOT_KEPT;
+	}
 }
 
 void gw_loss_commit_failed(struct gw_deliver *d)

@@ -92,7 +92,7 @@ uint64_t gw_deliver_give_up_window(struct gw_deliver *d, const struct gw_window_
 
 /* ---- acknowledgements ---- */
 
-static void is_unsure(struct gw_deliver *d, const struct gw_window_row *row)
+static void note_unsure(struct gw_deliver *d, const struct gw_window_row *row)
 {
 	gw_ranges_add(&gw_deliver_slot(d, row->device)->unsure, row->from, row->to);
 }
@@ -113,12 +113,12 @@ void gw_window_ack(struct gw_deliver *d, const struct gw_ack *ack)
 		return;
 	}
 	w->flight[i] = w->flight[--w->nflight];
-	if (ack->result == GW_ACK_DONE)
+	if (ack->result == GW_ACK_DONE) {
 		forget(d, &f.row);
-	else if (ack->result == GW_ACK_TOO_LARGE)
+	} else if (ack->result == GW_ACK_TOO_LARGE) {
 		gw_deliver_give_up_window(d, &f.row, GW_LOSS_TOO_LARGE);
-	else {
-		is_unsure(d, &f.row);
+	} else {
+		note_unsure(d, &f.row);
 		w->may_have = true;
 	}
 }
@@ -135,7 +135,7 @@ void gw_window_disconnected(struct gw_deliver *d)
 
 	for (size_t i = 0; i < w->nflight; i++)
 		if (!w->flight[i].refused)
-			is_unsure(d, &w->flight[i].row);
+			note_unsure(d, &w->flight[i].row);
 	w->nflight = 0;
 	w->stale = w->fetching;
 	w->next_id = 0;

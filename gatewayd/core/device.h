@@ -41,7 +41,8 @@ struct gw_device {
 	uint32_t layout;
 	uint64_t first_seq, from_seq, next_seq, reserved;
 	uint64_t stored_next; /* numbers below are in the store, or were never meant to be */
-	uint64_t lost_to, lost_note; /* lost last for want of room in the ring, and where the note of that lies in it */
+	/* Lost last for want of room in the ring, or of numbers, and where the note of that lies in it. */
+	uint64_t lost_from, lost_to, lost_note;
 	uint64_t dropped_to;  /* from there to this one, taken by all, they left the ring before a commit; or 0 */
 	uint64_t asked;  /* so many while `reserving` */
 	bool reserving; /* the store owes an answer */

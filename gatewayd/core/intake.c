@@ -45,34 +45,11 @@ static void follow_state(struct gw_daemon *d, struct gw_device *dev, int64_t ts_
 
 /* ---- numbers ---- */
 
-static void reserved(void *arg, const struct gw_err *err)
-{
-	struct gw_device *dev = arg;
-
-	dev->reserving = false;
-	if (dev->dropped_off) {
-		gw_device_free(dev);
-		return;
-	}
-	if (err)
-		gw_log(GW_WARNING, "numbers for '%s': %s", dev->name, err->msg);
-	else
-		dev->reserved = dev->asked;
-}
-
-/* true: there is one for the reading, and for those that found none.  At least half a reservation is in
- * hand: a disk may be away for so long.  Three quarters are asked for, because the store then has a whole
- * one. */
+/* There is one for the reading, and for those that found none. */
 static bool number_ready(struct gw_daemon *d, struct gw_device *dev)
 {
-	uint64_t batch = gw_reservation(gw_device_rate(dev)), next = dev->next_seq + dev->unnumbered.n;
-
-	if (!dev->reserving && dev->reserved < next + batch / 2) {
-		dev->reserving = true;
-		dev->asked = next + batch / 4 * 3;
-		gw_store_reserve(d->store, dev->number, dev->asked, reserved, dev);
-	}
-	return next < dev->reserved;
+	gw_arrive_reserve(d, dev);
+	return dev->next_seq + dev->unnumbered.n < dev->reserved;
 }
 
 /* false: they cannot be declared yet, and the next reading waits behind them. */
@@ -92,7 +69,7 @@ static void lost_without_number(struct gw_daemon *d, struct gw_device *dev, cons
 {
 	int64_t ts_ms = gw_timekeeper_known_ms(d, r);
 
-	if (dev->out_of_numbers++ == 0)
+	if (dev->next_seq >= dev->reserved && dev->out_of_numbers++ == 0)
 		gw_log(GW_WARNING, "no numbers left for '%s', the disk does not answer: readings are being lost",
 		       dev->name);
 	if (!declare_unnumbered(d, dev) || !gw_arrive_lost(d, dev, 1, ts_ms, ts_ms))

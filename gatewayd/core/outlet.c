@@ -242,10 +242,9 @@ static int on_acks(struct gw_sink *s, struct gw_str block, struct gw_err *err)
 static void connected(struct gw_sink *s)
 {
 	struct gw_daemon *d = s->daemon;
-	struct gw_message m = { .type = GW_MSG_SESSION };
+	struct gw_message m = { .type = GW_MSG_SESSION, .session = { .session = s->session } };
 
-	m.session.session = s->session;
-	gw_child_send(s->child, &m);
+	gw_child_send(s->child, &m); /* before what is for it */
 
 	gw_log(GW_INFO, "sink '%s' is connected to %s", s->instance.name, s->broker);
 	for (size_t i = 0; i < d->ndevices; i++)

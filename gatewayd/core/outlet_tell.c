@@ -106,18 +106,12 @@ void gw_sink_tell_health(struct gw_sink *s, const char *json, size_t size)
 		gw_child_send(s->child, &m);
 }
 
-/* Of those that nobody else will ever get. */
-static uint64_t newest(const struct gw_device *dev, uint64_t complete)
-{
-	uint64_t last = (dev->next_seq < dev->reserved ? dev->next_seq : dev->reserved) - 1;
-
-	return last > complete ? last : complete;
-}
-
 static void tell_progress(struct gw_sink *s, const struct gw_device *dev)
 {
+	/* A power cut gives others to what is lost under numbers that are not reserved. */
+	uint64_t next = dev->next_seq < dev->reserved ? dev->next_seq : dev->reserved;
 	uint64_t open = gw_deliver_open_from(s->deliver, dev->number);
-	uint64_t complete = (open ? open : dev->next_seq) - 1;
+	uint64_t complete = (open && open < next ? open : next) - 1;
 	struct gw_message m = { .type = GW_MSG_PROGRESS };
 
 	if (dev->next_seq == dev->first_seq) /* nothing yet */
@@ -129,7 +123,7 @@ static void tell_progress(struct gw_sink *s, const struct gw_device *dev)
 	m.progress.device = dev->number;
 	m.progress.first_seq = dev->first_seq;
 	m.progress.complete_to = complete;
-	m.progress.last = newest(dev, complete);
+	m.progress.last = next - 1;
 	m.progress.ts_ms = gw_wall_ms();
 	gw_child_send(s->child, &m);
 }

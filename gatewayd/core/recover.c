@@ -155,7 +155,7 @@ static void ring_loss(struct gw_apply *a, struct gw_sink *s, const struct gw_rin
 	enum gw_loss_cause cause = (enum gw_loss_cause)(ack->lost - 1);
 	uint64_t next = ack->device < a->nnext_seqs ? a->next_seqs[ack->device] : 0;
 	struct gw_giveup g = { .device = ack->device, .from = ack->from, .to = ack->to, .cause = cause,
-			       .exact = !ack->unsure };
+			       .exact = !ack->unsure && cause != GW_LOSS_POWER_CUT && cause != GW_LOSS_DAMAGED };
 
 	if (ack->to >= next)
 		gw_deliver_due_undeclared(s->deliver, ack->device, ack->from > next ? ack->from : next, ack->to);
@@ -180,6 +180,7 @@ static void ring_ack(struct gw_apply *a, const struct gw_ring_ack *ack, uint64_t
 		dev->next_changed = true;
 	}
 	if (dev && ack->sink == 0 && ack->lost == GW_LOSS_OVERLOAD + 1) { /* it grows on: a full ring stays full */
+		dev->lost_from = ack->from;
 		dev->lost_to = ack->to;
 		dev->lost_note = position;
 	}

@@ -137,8 +137,8 @@ void gw_store_configure(struct gw_store *st, uint64_t max_size, int64_t history_
  *	                 number on it (below next_seq: at next_seq)
  *	ring not found   declare gap_from..gap_to lost (power_cut, not exact), go on at gap_to + 1
  * and then commits `next` for the device in either case: until it does, an
- * orderly close takes all numbers up to gap_to as given.  Numbers are given below
- * `reserved` only.  A device that was registered before in this process has no gap;
+ * orderly close takes all numbers up to gap_to as given.  Nobody is told of numbers
+ * from `reserved` on.  A device that was registered before in this process has no gap;
  * commit its `next` before registering it again.
  *
  * A device that is new here goes on from .seq, else begins at the later of now
@@ -254,6 +254,9 @@ struct gw_commit {
 	size_t nwindows;
 	const uint64_t *windows_gone; /* ids: acknowledged or given up; copied */
 	size_t nwindows_gone;
+	/* An orderly end: all numbers that were given are in it, and no more will be.  When none was the last that
+	 * succeeded, .seq keeps its bounds, and the next start counts on above them. */
+	bool last;
 };
 struct gw_commit_result {
 	const struct gw_err *err; /* NULL: committed; GW_EFULL: no room although history is gone */

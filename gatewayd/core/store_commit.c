@@ -314,26 +314,11 @@ static void explain(struct gw_db *d, int rc, struct gw_err *err)
 	}
 }
 
-/* What was lost for want of numbers got some that are not reserved: nobody hears of them before they are. */
-static int reserve_given(struct gw_db *d, struct gw_commit_work *w)
-{
-	for (size_t i = 0; i < w->c.nnext; i++)
-		if (gw_db_device(d, w->c.next[i].device) &&
-		    gw_db_reserve(d, w->c.next[i].device, w->c.next[i].next_seq, &w->err) < 0)
-			return -1;
-	return 0;
-}
-
 void gw_db_commit(struct gw_db *d, struct gw_commit_work *w)
 {
 	int64_t began = monotonic_us();
 	int rc;
 
-	if (reserve_given(d, w) < 0) {
-		d->failed_commits++;
-		w->result.err = &w->err;
-		return;
-	}
 	if (d->disk_pages) /* or a file full of what is due would never grow again */
 		end_of_shortage(d);
 	take_next(d, w);
@@ -351,5 +336,6 @@ void gw_db_commit(struct gw_db *d, struct gw_commit_work *w)
 		w->result.err = &w->err;
 		gw_db_judge(d, rc);
 	}
+	d->numbers_end = rc == SQLITE_OK && w->c.last;
 	w->result.took_us = monotonic_us() - began;
 }

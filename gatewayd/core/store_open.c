@@ -266,6 +266,7 @@ int gw_db_open(struct gw_db **out, const struct gw_store_options *opts, struct g
 	set_sqlite();
 	d = gw_must(calloc(1, sizeof(*d)));
 	*d = (struct gw_db){ .path = gw_must(strdup(opts->path)), .lock = -1, .file = -1, .salvage = { .fd = -1 },
+			     .numbers_end = true, /* none was given yet */
 			     .history_ms = opts->history_ms, .build_ms = opts->build_ms,
 			     .idle_ms = opts->idle_ms ? opts->idle_ms : IDLE_MS };
 	set_sizes(d, opts->max_size);
@@ -370,7 +371,7 @@ void gw_db_close(struct gw_db *d)
 {
 	if (!d)
 		return;
-	if (d->seq)
+	if (d->seq && d->numbers_end)
 		write_exact_bounds(d);
 	disconnect(d);
 	gw_salvage_free(d);

@@ -151,6 +151,7 @@ struct gw_db {
 	int64_t reserve_tried_ms;
 	int step_errno; /* of the statement that failed last */
 	bool purge_off; /* a page in the purge's way is damaged */
+	bool numbers_end; /* all that were given are in the commit that was the last */
 	uint64_t joined; /* windows up to this id are as long as they get */
 
 	struct gw_device_row *device; /* by number */

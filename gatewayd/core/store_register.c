@@ -280,10 +280,12 @@ static uint64_t topped_up(const struct gw_device_row *row)
 int gw_db_reserve(struct gw_db *d, uint16_t device, uint64_t upto, struct gw_err *err)
 {
 	struct gw_device_row *row = gw_db_device(d, device);
+	uint64_t bound = 0;
 
 	if (!row)
 		return gw_err_set(err, GW_EBUG, "buffer %s: device %u was never registered", d->path, device);
-	if (upto <= row->reserved)
+	gw_seqfile_get(d->seq, row->name, &bound); /* of one that was not registered by this process, too */
+	if (upto <= larger(row->reserved, bound))
 		return 0;
 	for (size_t i = 0; i < d->ndevices; i++) {
 		if (d->device[i].registered)

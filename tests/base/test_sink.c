@@ -663,6 +663,8 @@ static void what_was_sent_for_another_session_is_not_published_in_this_one(void 
 	settle(c);
 	assert_int_equal(seen.calls, 2);
 	gw_sink_state(seen.plugin, GW_FAR_WAITING, 0, 42, "b", "lost");
+	send_live(c, 4);
+	settle(c);
 	gw_sink_state(seen.plugin, GW_FAR_CONNECTED, 50, 43, "b", "");
 	send_live(c, 4);
 	the_core_knows_of(c, 42); /* late */

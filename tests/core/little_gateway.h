@@ -187,7 +187,8 @@ static inline void little_stop(struct little *l)
 {
 	struct gw_err err;
 
-	for (int i = 0; i < 1000 && !gw_commit_idle(&l->d); i++) {
+	l->d.last_commit_asked = true;
+	for (int i = 0; i < 1000 && (i == 0 || !gw_commit_idle(&l->d)); i++) {
 		gw_commit_now(&l->d);
 		gw_loop_turn(l->d.loop, 1, &err);
 	}

@@ -44,6 +44,7 @@ struct sim {
 	struct gw_loop *loop;
 	const struct gw_device *reads; /* its reading comes in just now */
 	uint64_t next_at_end, reserved_at_end; /* and so far its numbers went when the daemon was killed then */
+	size_t commit_bytes;           /* so that commits are cut, too; or 0 */
 	bool killed;               /* what it does from now on nobody sees */
 	/* the last steps, for people */
 	char note[SIM_NOTES][SIM_NOTE];

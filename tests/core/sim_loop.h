@@ -124,6 +124,7 @@ struct gw_watch *gw_on_signal(struct gw_loop *l, int signo, gw_signal_fn *fn, vo
 {
 	(void)err;
 	sim.d = arg; /* the daemon's own */
+	sim.d->commit_bytes = sim.commit_bytes;
 	return sim_watch(l, (struct gw_watch){ .kind = SIM_SIGNAL, .fd = signo, .on_signal = fn, .arg = arg });
 }
 

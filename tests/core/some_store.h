@@ -142,7 +142,10 @@ static inline void shop_committed(void *arg, const struct gw_commit_result *resu
 
 static inline int shop_commit(struct shop *s, const struct gw_commit *c)
 {
-	gw_store_commit(s->st, c, shop_committed, s);
+	struct gw_commit last = *c;
+
+	last.last = true; /* whatever it is, it may be the last */
+	gw_store_commit(s->st, &last, shop_committed, s);
 	shop_wait(s);
 	return s->failed ? -1 : 0;
 }

@@ -153,6 +153,54 @@ static void after_a_kill_a_loss_is_said_as_surely_as_before(void **state)
 	assert_int_equal(centre[1][0].lost.total, 0);
 }
 
+/* With the loss its readings would be below what counts as committed. */
+static void a_commit_that_is_cut_tells_of_no_loss_behind_its_cut(void **state)
+{
+	struct little *l = start();
+	struct gw_device *dev = l->device[0];
+
+	(void)state;
+	commit(l);
+	assert_int_equal(l->d.nchanged_losses, 0);
+	l->d.commit_bytes = 1;
+	produce(l, 12);
+	assert_true(gw_arrive_lost(&l->d, dev, 3, 0, 0));
+	gw_commit_now(&l->d);
+	assert_true(l->d.commit_cut);
+	assert_int_equal(l->d.nchanged_losses, LITTLE_SINKS);
+	commit(l);
+	assert_false(l->d.commit_cut);
+	assert_int_equal(l->d.nchanged_losses, 0);
+	little_stop(l);
+}
+
+/* Nobody hears of it, or a power cut would give the number to another reading. */
+static void a_loss_under_a_number_that_is_not_reserved_waits_for_the_reservation(void **state)
+{
+	struct little *l = start();
+	struct gw_device *dev = l->device[0];
+	uint64_t n = dev->reserved - dev->next_seq + 2, tail = gw_ring_tail(l->d.ring);
+
+	(void)state;
+	commit(l);
+	dev->reserving = true; /* the disk does not answer */
+	assert_true(gw_arrive_lost(&l->d, dev, n, 0, 0));
+	for (unsigned i = 0; i < 3; i++) {
+		gw_commit_now(&l->d);
+		while (l->d.commit_running)
+			little_go(l);
+		assert_int_equal(l->d.nchanged_losses, LITTLE_SINKS);
+		assert_true(dev->lost_note >= gw_ring_tail(l->d.ring)); /* a kill finds it */
+	}
+	assert_true(gw_ring_tail(l->d.ring) > tail); /* what else lay there is not kept by it */
+	dev->reserved += 10;
+	gw_commit_now(&l->d);
+	while (l->d.commit_running)
+		little_go(l);
+	assert_int_equal(l->d.nchanged_losses, 0);
+	little_stop(l);
+}
+
 /* ---- a ring that is damaged ---- */
 
 static void flip_byte(off_t at)
@@ -273,6 +321,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_is_lost_by_a_kill),
 		TEST(after_a_kill_a_loss_is_said_as_surely_as_before),
+		TEST(a_commit_that_is_cut_tells_of_no_loss_behind_its_cut),
+		TEST(a_loss_under_a_number_that_is_not_reserved_waits_for_the_reservation),
 		TEST(what_lies_behind_damage_in_the_ring_is_declared),
 		TEST(what_a_smaller_buffer_cannot_take_of_a_damaged_one_is_declared),
 		TEST(committed_readings_that_are_gone_are_declared_though_the_ring_is_there),

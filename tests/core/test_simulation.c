@@ -91,6 +91,7 @@ static void draw(uint64_t seed)
 	configured.when_full = sim_one_in(2) ? "drop-oldest" : "thin";
 	configured.sync_ms = sim_one_in(4) ? 0 : (int)sim_below(3000);
 	configured.max_size = sim_one_in(3) ? "16MiB" : "1GiB";
+	sim.commit_bytes = sim_one_in(2) ? 0 : 1000 + sim_below(100000);
 	configured.too_large = plan.faults & SIM_GRUMPY ? 120 : 0;
 	plan.steps = 300 + sim_below(1500);
 	ledger.no_loss = !(plan.faults & (SIM_POWER | SIM_IO | SIM_FULL_DISK)) && configured.points == 1;
@@ -106,6 +107,7 @@ static void follow(const struct sim_order *orders)
 	plan.steps = 0;
 	configured.points = 1000;
 	configured.too_large = 0;
+	sim.commit_bytes = 0;
 	configured.max_size = "1GiB";
 	configured.history = "0s";
 	configured.when_full = "drop-oldest";
