@@ -23,6 +23,13 @@ static inline int end(void **state)
 	return 0;
 }
 
+/* Opens it, with one device. */
+static inline struct gw_registration open_pump(void)
+{
+	shop_open(&s);
+	return shop_device(&s, "pump");
+}
+
 static inline void put(const struct shop_batch *b)
 {
 	if (shop_put(&s, b) < 0)

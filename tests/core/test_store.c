@@ -23,8 +23,7 @@ static void a_new_buffer_numbers_from_the_later_of_now_and_the_build(void **stat
 	shop_close(&s);
 	shop_free(&s);
 	shop_new(&s);
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	assert_true(r.first_seq > SOME_BUILD);
 }
 
@@ -34,8 +33,7 @@ static void what_is_committed_is_fetched_whole(void **state)
 	struct gw_rows *rows;
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	put(&(struct shop_batch){ r.device, r.next_seq, 10, 100, 5000, r.next_seq, r.next_seq + 9, false });
 	assert_int_equal(s.result.first_id, 1);
 	assert_int_equal(s.result.last_id, 10);
@@ -77,8 +75,7 @@ static void without_history_a_row_goes_with_its_last_sink(void **state)
 	struct gw_due_row due[] = { { 1, 1, &none }, { 2, 1, &some } };
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	gw_ranges_add(&some, r.next_seq + 3, r.next_seq + 4);
 	put(&(struct shop_batch){ r.device, r.next_seq, 10, 5, 5000, r.next_seq, r.next_seq + 9, false });
 	assert_int_equal(shop_commit(&s, &(struct gw_commit){ .due = due, .ndue = 2 }), 0);
@@ -102,8 +99,7 @@ static void history_keeps_what_is_young_and_not_what_is_due_alone(void **state)
 
 	(void)state;
 	s.opts.history_ms = 3600 * 1000;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	put(&(struct shop_batch){ r.device, r.next_seq, 100, 5, now - 7200 * 1000, r.next_seq, r.next_seq + 149, false });
 	put(&(struct shop_batch){ r.device, r.next_seq + 100, 50, 5, now - 60000, 0, 0, true });
 	assert_int_equal(s.result.readings, 150);
@@ -147,8 +143,7 @@ static void the_oldest_that_are_due_come_as_headers(void **state)
 
 	(void)state;
 	s.opts.history_ms = 1000;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	put(&(struct shop_batch){ r.device, r.next_seq, 50, 100, gw_wall_ms(), r.next_seq + 7, r.next_seq + 49, false });
 	gw_store_oldest(s.st, 3000, true, shop_rows, &s);
 	shop_wait(&s);
@@ -237,8 +232,7 @@ static void everything_is_there_again_after_a_restart(void **state)
 	char buffer[37];
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	base = r.first_seq;
 	put(&(struct shop_batch){ r.device, base, 10, 5, 5000, base + 2, base + 9, false });
 	loss.from = base;
@@ -312,8 +306,7 @@ static void reservations_go_up_and_survive(void **state)
 	struct gw_registration r;
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	gw_store_reserve(s.st, r.device, r.reserved + 5000, shop_done, &s);
 	shop_wait(&s);
 	assert_false(s.failed);
@@ -332,8 +325,7 @@ static void without_an_orderly_last_commit_numbers_go_on_above_the_reservation(v
 	struct gw_commit c = { .next = &next, .nnext = 1 };
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	next = (struct gw_next_row){ r.device, r.next_seq + 10 };
 	gw_store_commit(s.st, &c, shop_committed, &s);
 	shop_wait(&s);
@@ -344,8 +336,7 @@ static void without_an_orderly_last_commit_numbers_go_on_above_the_reservation(v
 	gw_store_reserve(s.st, r.device, r.next_seq + 20, shop_done, &s);
 	shop_wait(&s);
 	shop_close(&s);
-	shop_open(&s);
-	after = shop_device(&s, "pump");
+	after = open_pump();
 	assert_int_equal(after.gap_from, r.next_seq + 10);
 	assert_int_equal(after.gap_to, r.reserved - 1);
 }
@@ -398,15 +389,13 @@ static void a_power_cut_costs_half_an_hour_of_numbers(void **state)
 	char command[300];
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump"); /* one reading a second */
+	r = open_pump(); /* one reading a second */
 	put(&(struct shop_batch){ r.device, r.next_seq, 10, 1, 1000, 0, 0, true });
 	snprintf(command, sizeof(command), "cd %s && mkdir cut && cp b.db b.db-wal b.db.seq cut", s.folder);
 	assert_int_equal(system(command), 0);
 	shop_close(&s);
 	snprintf(s.path, sizeof(s.path), "%.60s/cut/b.db", s.folder);
-	shop_open(&s);
-	after = shop_device(&s, "pump");
+	after = open_pump();
 	assert_int_equal(after.gap_from, r.next_seq + 10);
 	assert_int_equal(after.gap_to, r.next_seq + 1800 + 32 - 1);
 }
@@ -418,8 +407,7 @@ static void verify_counts_damaged_rows_and_a_fetch_leaves_them_out(void **state)
 	char command[512];
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	put(&(struct shop_batch){ r.device, r.next_seq, 5000, 5, 5000, r.next_seq, r.next_seq + 4999, false });
 	shop_verify(&s);
 	assert_int_equal(s.verify.readings, 5000);
@@ -462,8 +450,7 @@ static void closing_carries_out_what_was_asked(void **state)
 	struct gw_next_row next;
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	one = some_reading(r.device, r.next_seq, 5000, 5);
 	next = (struct gw_next_row){ r.device, r.next_seq + 1 };
 	gw_store_commit(s.st, &(struct gw_commit){ .readings = (const struct gw_reading *const[]){ one }, .nreadings = 1,

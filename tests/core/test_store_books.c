@@ -119,8 +119,7 @@ static void fill(void)
 		{ "sink/goc", "session", "7", 1 },
 	};
 
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	first = r.first_seq;
 	put(&(struct shop_batch){ r.device, r.next_seq, 50, 5, START, r.next_seq + 10, r.next_seq + 49, false });
 	memset(learned, 'm', sizeof(learned));
@@ -218,8 +217,7 @@ static void a_window_that_was_handed_out_stays_as_it_was(void **state)
 	memcpy(before, books(false), sizeof(before)); /* hands it out */
 	shop_close(&s);
 	lose_the_schema();
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	piece.window = window_of(r.device, r.first_seq + 80, r.first_seq + 81); /* would continue it */
 	assert_int_equal(shop_commit(&s, &(struct gw_commit){ .windows = &piece, .nwindows = 1 }), 0);
 	free((void *)(uintptr_t)piece.window);

@@ -81,8 +81,7 @@ static void a_later_version_keeps_its_wal(void **state)
 	off_t wal;
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	put(&(struct shop_batch){ r.device, r.next_seq, 10, 5, 5000, r.next_seq, r.next_seq + 9, false });
 	wal = shop_size(&s, "-wal");
 	assert_true(wal > 0);
@@ -205,8 +204,7 @@ static void a_damaged_database_is_put_aside_and_numbers_go_on(void **state)
 		uint64_t next;
 		char stem[128];
 
-		shop_open(&s);
-		r = shop_device(&s, "pump");
+		r = open_pump();
 		next = r.next_seq + 10;
 		put(&(struct shop_batch){ r.device, r.next_seq, 10, 5, 5000, r.next_seq, next - 1, false });
 		shop_close(&s);
@@ -228,18 +226,24 @@ static void a_damaged_database_is_put_aside_and_numbers_go_on(void **state)
 	}
 }
 
-static void a_damaged_page_of_readings_stops_neither_start_nor_commits(void **state)
+/* Closed, with 2000 readings and one of their pages overwritten. */
+static void close_with_damaged_page(void)
 {
-	struct gw_registration r;
+	struct gw_registration r = open_pump();
 	char junk[4096];
 
-	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
 	put(&(struct shop_batch){ r.device, r.next_seq, 2000, 100, 5000, r.next_seq, r.next_seq + 1999, false });
 	shop_close(&s);
 	memset(junk, 0xa5, sizeof(junk));
 	overwrite("", 60 * 4096, junk, sizeof(junk));
+}
+
+static void a_damaged_page_of_readings_stops_neither_start_nor_commits(void **state)
+{
+	struct gw_registration r;
+
+	(void)state;
+	close_with_damaged_page();
 	shop_open(&s);
 	assert_string_equal(s.aside, "");
 	r = shop_device(&s, "pump");
@@ -251,18 +255,9 @@ static void a_damaged_page_of_readings_stops_neither_start_nor_commits(void **st
 
 static void a_check_that_finds_damage_says_so_and_a_new_one_is_begun(void **state)
 {
-	struct gw_registration r;
-	char junk[4096];
-
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
-	put(&(struct shop_batch){ r.device, r.next_seq, 2000, 100, 5000, r.next_seq, r.next_seq + 1999, false });
-	shop_close(&s);
-	memset(junk, 0xa5, sizeof(junk));
-	overwrite("", 60 * 4096, junk, sizeof(junk));
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	close_with_damaged_page();
+	open_pump();
 	shop_verify(&s);
 	assert_false(s.verify.integrity_ok);
 	assert_true(strlen(s.verify.text) > 10);
@@ -275,8 +270,7 @@ static void a_database_removed_under_way_is_begun_anew(void **state)
 	struct gw_registration r;
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	put(&(struct shop_batch){ r.device, r.next_seq, 10, 5, 5000, r.next_seq, r.next_seq + 10, false });
 	unlink(s.path);
 	put(&(struct shop_batch){ r.device, r.next_seq + 10, 1, 5, 5000, 0, 0, true });
@@ -365,28 +359,24 @@ static void without_the_file_of_bounds_numbers_jump_ahead(void **state)
 	uint64_t next;
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	next = r.next_seq + 10;
 	put(&(struct shop_batch){ r.device, r.next_seq, 10, 5, 5000, 0, 0, false });
 	shop_close(&s);
 	snprintf(name, sizeof(name), "%s.seq", s.path);
 	unlink(name);
 	s.opts.build_ms = (int64_t)next + 1000000;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	assert_int_equal(r.next_seq, next);
 	assert_int_equal(r.gap_from, next);
 	assert_int_equal(r.gap_to, next + 1000000 - 1);
 	shop_close(&s); /* the loop never said where it went on: nothing of the gap may be given again */
 	s.opts.build_ms = 0;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	assert_int_equal(r.gap_to, next + 1000000 - 1);
 	put(&(struct shop_batch){ r.device, next, 3, 5, 5000, 0, 0, false }); /* the ring knew better */
 	shop_close(&s);
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	assert_int_equal(r.next_seq, next + 3);
 	assert_int_equal(r.gap_to, 0);
 }

@@ -29,8 +29,7 @@ static void endless_readings_stay_within_max_size(void **state)
 	(void)state;
 	s.opts.max_size = 16 << 20;
 	s.opts.history_ms = 3600 * 1000;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	next = r.next_seq;
 	for (int turn = 0; turn < 120; turn++, next += 500) { /* 74 MB of history */
 		off_t size;
@@ -53,8 +52,7 @@ static void a_buffer_full_of_what_is_due_says_so_and_lets_go_of_what_is_given_up
 
 	(void)state;
 	s.opts.max_size = 4 << 20;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	first = next = r.next_seq;
 	while (shop_put(&s, &(struct shop_batch){ r.device, next, 100, 100, 5000, first, next + 99, false }) == 0)
 		next += 100;
@@ -81,8 +79,7 @@ static void a_smaller_limit_at_a_reload_is_obeyed(void **state)
 
 	(void)state;
 	s.opts.history_ms = 3600 * 1000;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	put(&(struct shop_batch){ r.device, r.next_seq, 9000, 100, gw_wall_ms(), 0, 0, false });
 	gw_store_configure(s.st, 4 << 20, 3600 * 1000);
 	put(&(struct shop_batch){ r.device, r.next_seq + 9000, 100, 100, gw_wall_ms(), 0, 0, false });
@@ -102,8 +99,7 @@ static void an_error_at_the_sync_loses_and_doubles_nothing(void **state)
 	struct shop_batch b;
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	b = (struct shop_batch){ r.device, r.next_seq, 10, 20, 5000, r.next_seq, r.next_seq + 99, false };
 	put(&b);
 	for (int turn = 0; turn < 8; turn++) {
@@ -127,8 +123,7 @@ static void a_commit_that_fails_has_purged_nothing(void **state)
 
 	(void)state;
 	s.opts.history_ms = 3600 * 1000;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	put(&(struct shop_batch){ r.device, r.next_seq, 100, 5, gw_wall_ms() - 7200 * 1000, 0, 0, false });
 	assert_int_equal(s.result.readings, 100);
 	atomic_store(&hook_fail_syncs, 1);
@@ -167,8 +162,7 @@ static void a_slow_disk_holds_up_no_call(void **state)
 	int answers = 0;
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	one = some_reading(r.device, r.next_seq, 5000, 5);
 	atomic_store(&hook_sync_ms, 300);
 	began = now_ms();
@@ -200,8 +194,7 @@ static void a_reader_that_stays_lets_the_wal_grow_until_it_ends(void **state)
 	sqlite3 *reader;
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	b = (struct shop_batch){ r.device, r.next_seq, 1, 5, 5000, r.next_seq, r.next_seq + 99999, false };
 	for (unsigned i = 0; i < COMMITS; i++, b.from++) {
 		put(&b);
@@ -236,8 +229,7 @@ static void a_file_that_may_not_grow_is_an_error_until_it_may_again(void **state
 
 	(void)state;
 	signal(SIGXFSZ, SIG_IGN);
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	b = (struct shop_batch){ r.device, r.next_seq, 100, 100, 5000, r.next_seq, r.next_seq + 9999, false };
 	getrlimit(RLIMIT_FSIZE, &before);
 	small = (struct rlimit){ .rlim_cur = 1 << 20, .rlim_max = before.rlim_max };
@@ -263,7 +255,7 @@ static bool tell_kernel(const char *path, const char *text)
 }
 
 /* A tmpfs that only this process sees, over the folder of the store. */
-static bool mount_small(const char *options)
+static bool mount_disk(const char *options)
 {
 	char users[64], groups[64];
 
@@ -282,6 +274,15 @@ static bool mount_small(const char *options)
 	       mount("tmpfs", s.folder, "tmpfs", 0, options) == 0;
 }
 
+/* A disk of 20 MiB; ends the test where there can be none. */
+static void have_small_disk(void)
+{
+	if (mount_disk("size=20m"))
+		return;
+	print_message("mounting is not permitted here: NOT TESTED what happens on a full disk\n");
+	skip();
+}
+
 static void a_full_disk_costs_the_reserve_and_lets_go_of_what_is_not_due(void **state)
 {
 	struct gw_registration r;
@@ -290,12 +291,8 @@ static void a_full_disk_costs_the_reserve_and_lets_go_of_what_is_not_due(void **
 	uint64_t rows;
 
 	(void)state;
-	if (!mount_small("size=20m")) {
-		print_message("mounting is not permitted here: NOT TESTED what happens on a full disk\n");
-		skip();
-	}
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	have_small_disk();
+	r = open_pump();
 	assert_int_equal(shop_size(&s, ".reserve"), 4 << 20);
 	b = (struct shop_batch){ r.device, r.next_seq, 100, 100, 5000, r.next_seq, r.next_seq + 99999, false };
 	while (shop_put(&s, &b) == 0)
@@ -390,16 +387,26 @@ static void free_disk(void)
 	unlink(name);
 }
 
-static bool small_disk(void)
+/* A store of 16 MiB on a disk of 20. */
+static struct gw_registration open_on_small_disk(void)
 {
+	have_small_disk();
 	salvages = put_aside = 0;
 	s.opts.event = on_event;
 	s.opts.event_arg = NULL;
 	s.opts.max_size = 16 << 20;
-	if (mount_small("size=20m"))
-		return true;
-	print_message("mounting is not permitted here: NOT TESTED what happens on a full disk\n");
-	return false;
+	return open_pump();
+}
+
+/* Closed, with 500 readings that only a salvage finds. */
+static struct gw_registration damaged_on_small_disk(void)
+{
+	struct gw_registration r = open_on_small_disk();
+
+	put(&(struct shop_batch){ r.device, r.next_seq, 500, 20, 5000, r.next_seq, r.next_seq + 499, false });
+	shop_close(&s);
+	lose_the_header();
+	return r;
 }
 
 /* At the start: refused with the reason, begun anew with the next start that finds room. */
@@ -409,13 +416,7 @@ static void a_damaged_buffer_waits_for_room_to_begin_a_new_one(void **state)
 	char want[160];
 
 	(void)state;
-	if (!small_disk())
-		skip();
-	shop_open(&s);
-	r = shop_device(&s, "pump");
-	put(&(struct shop_batch){ r.device, r.next_seq, 500, 20, 5000, r.next_seq, r.next_seq + 499, false });
-	shop_close(&s);
-	lose_the_header();
+	r = damaged_on_small_disk();
 	remove_file(".reserve");
 	remove_file("-wal");
 	fill_disk(0);
@@ -437,13 +438,7 @@ static void the_reserve_is_room_enough_to_begin_a_new_one(void **state)
 	struct gw_registration r;
 
 	(void)state;
-	if (!small_disk())
-		skip();
-	shop_open(&s);
-	r = shop_device(&s, "pump");
-	put(&(struct shop_batch){ r.device, r.next_seq, 500, 20, 5000, r.next_seq, r.next_seq + 499, false });
-	shop_close(&s);
-	lose_the_header();
+	r = damaged_on_small_disk();
 	fill_disk(0);
 	shop_open(&s);
 	assert_int_equal(shop_device(&s, "pump").next_seq, r.next_seq + 500);
@@ -459,10 +454,7 @@ static void a_buffer_that_is_removed_on_a_full_disk_is_begun_anew_when_there_is_
 	struct shop_batch b;
 
 	(void)state;
-	if (!small_disk())
-		skip();
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_on_small_disk();
 	b = (struct shop_batch){ r.device, r.next_seq, 500, 20, 5000, r.next_seq, r.next_seq + 599, false };
 	put(&b);
 	remove_file("");
@@ -489,10 +481,7 @@ static void a_salvage_that_finds_no_room_takes_that_of_what_it_has_moved(void **
 	uint64_t rows = 0;
 
 	(void)state;
-	if (!small_disk())
-		skip();
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_on_small_disk();
 	for (; shop_size(&s, "") < 8 << 20; rows += 100)
 		put(&(struct shop_batch){ r.device, r.next_seq + rows, 100, 100, 5000, r.next_seq,
 					  r.next_seq + rows + 99, false });

@@ -62,8 +62,7 @@ static void a_damaged_reading_is_found_before_it_is_needed_and_told_once(void **
 	struct gw_registration r;
 
 	(void)state;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	put(&(struct shop_batch){ r.device, r.next_seq, 9, 5, 5000, r.next_seq, r.next_seq + 8, false });
 	shop_close(&s);
 	sql("UPDATE reading SET body = x'00' || substr(body, 2) WHERE id = 3");

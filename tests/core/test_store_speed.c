@@ -123,8 +123,7 @@ static void a_buffer_of_ten_million_readings_starts_at_once(void **state)
 	if (!getenv("LONG"))
 		skip();
 	s.opts.max_size = UINT64_C(8) << 30;
-	shop_open(&s);
-	r = shop_device(&s, "pump");
+	r = open_pump();
 	from = r.next_seq;
 	for (unsigned i = 0; i < GROUPS; i++)
 		put(&(struct shop_batch){ r.device, from + (uint64_t)i * GROUP, GROUP, 5, 5000, from,
