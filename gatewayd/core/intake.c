@@ -63,8 +63,8 @@ static bool declare_unnumbered(struct gw_daemon *d, struct gw_device *dev)
 	return true;
 }
 
-/* A loss needs no number that was reserved: one that was not is reserved by the commit before anybody hears
- * of it.  In the ring it outlives a kill. */
+/* A loss needs no number that is reserved: no commit tells of one that is not, so nobody hears of it.  In the
+ * ring it outlives a kill. */
 static void lost_without_number(struct gw_daemon *d, struct gw_device *dev, const struct gw_reading *r)
 {
 	int64_t ts_ms = gw_timekeeper_known_ms(d, r);

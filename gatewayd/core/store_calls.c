@@ -143,6 +143,7 @@ static bool run_commit(struct gw_db *d, struct gw_request *q, const struct gw_er
 {
 	struct gw_commit_work *w = &((struct commit_request *)q)->work;
 
+	d->numbers_end = false; /* also when there is no database to try it on */
 	if (!err) {
 		gw_db_commit(d, w);
 		if (w->result.err && is_begun_anew(d, &w->err)) {
