@@ -69,6 +69,35 @@ void mqtt_pool_free(struct mqtt_pool *pool)
 	}
 }
 
+void mqtt_queue_push(struct mqtt_queue *q, struct mqtt_message *m)
+{
+	m->next = NULL;
+	if (q->head)
+		q->last->next = m;
+	else
+		q->head = m;
+	q->last = m;
+	q->n++;
+}
+
+void mqtt_queue_push_front(struct mqtt_queue *q, struct mqtt_message *m)
+{
+	m->next = q->head;
+	if (!q->head)
+		q->last = m;
+	q->head = m;
+	q->n++;
+}
+
+struct mqtt_message *mqtt_queue_pop(struct mqtt_queue *q)
+{
+	struct mqtt_message *m = q->head;
+
+	q->head = m->next;
+	q->n--;
+	return m;
+}
+
 void mqtt_message_begin(struct mqtt_message *m)
 {
 	if (m->kind == MQTT_M_REPLAY)

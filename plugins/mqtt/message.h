@@ -45,6 +45,13 @@ struct mqtt_message {
 	struct mqtt_call *call; /* NULL: a document */
 	int token;
 	size_t sent_size; /* bytes of payload in flight */
+	size_t flight;	  /* with those that were before it */
+	int64_t sent_us;
+};
+
+struct mqtt_queue { /* of messages, in order; they belong to whoever put them there */
+	struct mqtt_message *head, *last;
+	unsigned n;
 };
 
 struct mqtt_pool {
@@ -58,6 +65,10 @@ void mqtt_message_release(struct mqtt_pool *pool, struct mqtt_message *m); /* no
 struct mqtt_call *mqtt_call_new(struct mqtt_pool *pool);
 void mqtt_call_release(struct mqtt_pool *pool, struct mqtt_call *c);
 void mqtt_pool_free(struct mqtt_pool *pool);
+
+void mqtt_queue_push(struct mqtt_queue *q, struct mqtt_message *m);
+void mqtt_queue_push_front(struct mqtt_queue *q, struct mqtt_message *m);
+struct mqtt_message *mqtt_queue_pop(struct mqtt_queue *q); /* not of an empty one */
 
 /* Append a reading; the text must have been opened with mqtt_message_begin(). */
 void mqtt_message_begin(struct mqtt_message *m);

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
 #include "message.h"
+#include "pace.h"
 #include "publish.h"
 #include "reason.h"
 
@@ -14,10 +14,11 @@ struct mqtt_publisher {
 	const struct mqtt_publisher_ops *ops;
 	void *arg;
 	struct mqtt_pool pool;
-	struct mqtt_message *head, **tail; /* waiting, in order */
-	unsigned waiting;
+	struct mqtt_queue prompt, backlog; /* waiting; what is prompt goes first */
 	struct mqtt_message *flight[MQTT_WINDOW_MAX]; /* oldest first */
-	unsigned in_flight, window;
+	unsigned in_flight, backlog_in_flight, window;
+	size_t flight_bytes;
+	struct mqtt_pace pace;
 	size_t packet_max, learned_max;
 	bool open, drain, documents;
 	int64_t last_burst_us, silent_since_us;
@@ -30,7 +31,6 @@ struct mqtt_publisher *mqtt_publisher_new(const struct mqtt_publisher_ops *ops, 
 	struct mqtt_publisher *p = mqtt_grow(NULL, sizeof(*p));
 
 	*p = (struct mqtt_publisher){ .ops = ops, .arg = arg, .learned_max = SIZE_MAX };
-	p->tail = &p->head;
 	return p;
 }
 
@@ -51,36 +51,19 @@ void mqtt_publisher_open(struct mqtt_publisher *p, const struct mqtt_limits *l, 
 	p->window = l->window < MQTT_WINDOW_MAX ? l->window : MQTT_WINDOW_MAX;
 	p->packet_max = l->packet_max < p->learned_max ? l->packet_max : p->learned_max;
 	p->last_burst_us = now_us - MQTT_BURST_US;
+	mqtt_pace_begin(&p->pace);
 }
 
 /* ---- queue ---- */
 
-static void push_back(struct mqtt_publisher *p, struct mqtt_message *m)
+static bool is_backlog(const struct mqtt_message *m)
 {
-	m->next = NULL;
-	*p->tail = m;
-	p->tail = &m->next;
-	p->waiting++;
+	return m->kind == MQTT_M_REPLAY || m->kind == MQTT_M_WINDOW;
 }
 
-static void push_front(struct mqtt_publisher *p, struct mqtt_message *m)
+static struct mqtt_queue *queue_of(struct mqtt_publisher *p, const struct mqtt_message *m)
 {
-	m->next = p->head;
-	if (!p->head)
-		p->tail = &m->next;
-	p->head = m;
-	p->waiting++;
-}
-
-static struct mqtt_message *pop_front(struct mqtt_publisher *p)
-{
-	struct mqtt_message *m = p->head;
-
-	p->head = m->next;
-	if (!p->head)
-		p->tail = &p->head;
-	p->waiting--;
-	return m;
+	return is_backlog(m) ? &p->backlog : &p->prompt;
 }
 
 static void forget(struct mqtt_publisher *p, struct mqtt_message *m)
@@ -90,18 +73,26 @@ static void forget(struct mqtt_publisher *p, struct mqtt_message *m)
 	mqtt_message_release(&p->pool, m);
 }
 
+static void forget_all(struct mqtt_publisher *p, struct mqtt_queue *q)
+{
+	while (q->head)
+		forget(p, mqtt_queue_pop(q));
+}
+
 void mqtt_publisher_drain(struct mqtt_publisher *p)
 {
 	p->drain = true;
+	forget_all(p, &p->backlog);
 }
 
 void mqtt_publisher_close(struct mqtt_publisher *p)
 {
-	while (p->head)
-		forget(p, pop_front(p));
+	forget_all(p, &p->prompt);
+	forget_all(p, &p->backlog);
 	for (unsigned i = 0; i < p->in_flight; i++)
 		forget(p, p->flight[i]);
-	p->in_flight = 0;
+	p->in_flight = p->backlog_in_flight = 0;
+	p->flight_bytes = 0;
 	p->open = p->drain = p->documents = false;
 }
 
@@ -150,17 +141,24 @@ static void settle(struct mqtt_publisher *p, struct mqtt_message *m, enum gw_out
 	forget(p, m);
 }
 
+/* Both halves go to the front. */
+static void halve(struct mqtt_publisher *p, struct mqtt_message *m)
+{
+	struct mqtt_message *second = mqtt_message_split(&p->pool, m);
+
+	m->call->left++;
+	mqtt_queue_push_front(queue_of(p, m), second);
+	mqtt_queue_push_front(queue_of(p, m), m);
+}
+
 static void too_large(struct mqtt_publisher *p, struct mqtt_message *m)
 {
-	if (m->count < 2) {
-		p->ops->refused(p->arg, m->topic, MQTT_R_TOO_LARGE);
-		settle(p, m, GW_TOO_LARGE);
+	if (m->count >= 2) {
+		halve(p, m);
 		return;
 	}
-	struct mqtt_message *second = mqtt_message_split(&p->pool, m);
-	m->call->left++;
-	push_front(p, second);
-	push_front(p, m);
+	p->ops->refused(p->arg, m->topic, MQTT_R_TOO_LARGE);
+	settle(p, m, GW_TOO_LARGE);
 }
 
 static void refuse(struct mqtt_publisher *p, struct mqtt_message *m)
@@ -178,6 +176,8 @@ static struct mqtt_message *land(struct mqtt_publisher *p, int token)
 		if (m->token != token)
 			continue;
 		p->in_flight--;
+		p->backlog_in_flight -= is_backlog(m);
+		p->flight_bytes -= m->sent_size;
 		memmove(&p->flight[i], &p->flight[i + 1], (p->in_flight - i) * sizeof(*p->flight));
 		return m;
 	}
@@ -192,6 +192,7 @@ void mqtt_publisher_acked(struct mqtt_publisher *p, int token, unsigned reason, 
 	if (!m)
 		return;
 	p->silent_since_us = now_us;
+	mqtt_pace_acked(&p->pace, m->flight, m->sent_us, now_us);
 	if (reason < 0x80) {
 		settle(p, m, GW_DONE);
 	} else if (reason == MQTT_R_NOT_AUTHORISED) {
@@ -208,88 +209,23 @@ void mqtt_publisher_acked(struct mqtt_publisher *p, int token, unsigned reason, 
 
 /* ---- taking from the core ---- */
 
-/* Bytes of payload that fit a packet on this topic: fixed header 5, topic with
- * its length, packet identifier 2, no properties 1 (MQTT 5, 3.3). */
-static size_t payload_max(const struct mqtt_publisher *p, const char *topic)
-{
-	size_t around = 5 + 2 + strlen(topic) + 2 + 1;
-
-	return p->packet_max > around ? p->packet_max - around : 0;
-}
-
-static bool fits(const struct mqtt_message *m, size_t more, size_t limit)
-{
-	return m->count < MQTT_ARRAY_READINGS && m->text.n + more + 2 <= limit;
-}
-
-struct building {
-	struct mqtt_message *first, **tail, *now;
-	struct mqtt_call *call;
-};
-
-static struct mqtt_message *begin(struct mqtt_publisher *p, struct building *b,
-				  const struct mqtt_batch *batch, size_t i)
-{
-	const struct mqtt_device_topics *t = batch->topics[i];
-	struct mqtt_message *m =
-		mqtt_message_new(&p->pool, batch->live ? MQTT_M_LIVE : MQTT_M_REPLAY,
-				 batch->live ? t->data : t->replay);
-
-	m->device = batch->layouts[i]->device;
-	m->call = b->call;
-	m->call->left++;
-	mqtt_message_begin(m);
-	*b->tail = m;
-	b->tail = &m->next;
-	return b->now = m;
-}
-
-static void add_reading(struct mqtt_publisher *p, struct building *b,
-			const struct mqtt_batch *batch, size_t i)
-{
-	const struct gw_reading *r = batch->readings[i];
-	const char *boot = batch->boots ? batch->boots[i] : NULL;
-	const char *topic = batch->live ? batch->topics[i]->data : batch->topics[i]->replay;
-	size_t limit = payload_max(p, topic);
-
-	p->scratch.n = 0;
-	char *json = mqtt_text_room(&p->scratch, mqtt_json_bound(batch->layouts[i], r));
-	size_t size = mqtt_json_reading(
-		json, batch->layouts[i], r,
-		&(struct mqtt_json_extra){ .replay = !batch->live,
-					   .boot = boot,
-					   .request = batch->requests ? batch->requests[i] : NULL });
-	if (limit > MQTT_ARRAY_BYTES && !batch->live)
-		limit = MQTT_ARRAY_BYTES;
-	if (!b->now || b->now->topic != topic || !fits(b->now, size, limit))
-		begin(p, b, batch, i);
-	mqtt_message_add(b->now, r->seq, json, size);
-}
-
 /* All messages of a call are counted before the first is settled, so that the
  * credit comes with the last. */
 static void release_built(struct mqtt_publisher *p, struct mqtt_message *first)
 {
 	for (struct mqtt_message *m = first, *next; m; m = next) {
 		next = m->next;
-		mqtt_message_end(m);
-		if (m->text.n > payload_max(p, m->topic))
+		if (m->text.n > mqtt_payload_max(p->packet_max, m->topic))
 			too_large(p, m);
 		else
-			push_back(p, m);
+			mqtt_queue_push(queue_of(p, m), m);
 	}
 }
 
 void mqtt_publisher_readings(struct mqtt_publisher *p, const struct mqtt_batch *batch)
 {
-	struct building b = { .tail = &b.first };
-
-	if (!p->open || p->drain || !batch->count)
-		return;
-	b.call = mqtt_call_new(&p->pool);
-	for (size_t i = 0; i < batch->count; i++)
-		add_reading(p, &b, batch, i);
-	release_built(p, b.first);
+	if (p->open && !p->drain && batch->count)
+		release_built(p, mqtt_batch_messages(&p->pool, &p->scratch, p->packet_max, batch));
 }
 
 void mqtt_publisher_record(struct mqtt_publisher *p, enum mqtt_record what, const char *topic,
@@ -306,10 +242,10 @@ void mqtt_publisher_record(struct mqtt_publisher *p, enum mqtt_record what, cons
 	m->call = mqtt_call_new(&p->pool);
 	m->call->left = 1;
 	mqtt_text_put(&m->text, text, size);
-	if (size > payload_max(p, topic))
+	if (size > mqtt_payload_max(p->packet_max, topic))
 		too_large(p, m);
 	else
-		push_back(p, m);
+		mqtt_queue_push(queue_of(p, m), m);
 }
 
 void mqtt_publisher_wake(struct mqtt_publisher *p)
@@ -325,7 +261,10 @@ static void launch(struct mqtt_publisher *p, struct mqtt_message *m, const struc
 	if (!p->in_flight)
 		p->silent_since_us = now_us;
 	m->token = token;
+	m->sent_us = now_us;
 	m->sent_size = d->size;
+	m->flight = p->flight_bytes += d->size;
+	p->backlog_in_flight += is_backlog(m);
 	p->flight[p->in_flight++] = m;
 }
 
@@ -335,7 +274,7 @@ static enum mqtt_send send_document(struct mqtt_publisher *p, const struct mqtt_
 	enum mqtt_send rc = MQTT_SENT;
 	int token = 0;
 
-	if (d->size > payload_max(p, d->topic)) {
+	if (d->size > mqtt_payload_max(p->packet_max, d->topic)) {
 		p->ops->refused(p->arg, d->topic, MQTT_R_TOO_LARGE);
 		p->ops->document_sent(p->arg);
 		return rc;
@@ -352,43 +291,83 @@ static enum mqtt_send send_document(struct mqtt_publisher *p, const struct mqtt_
 	return rc;
 }
 
-static enum mqtt_send send_message(struct mqtt_publisher *p, int64_t now_us)
+static enum mqtt_send send_message(struct mqtt_publisher *p, struct mqtt_queue *q, int64_t now_us)
 {
-	struct mqtt_message *m = p->head;
+	struct mqtt_message *m = q->head;
 	struct mqtt_document d = { m->topic, m->text.s, m->text.n, false };
 	int token = 0;
 	enum mqtt_send rc = p->ops->send(p->arg, &d, &token);
 
 	if (rc == MQTT_SENT)
-		launch(p, pop_front(p), &d, token, now_us);
+		launch(p, mqtt_queue_pop(q), &d, token, now_us);
 	return rc;
 }
 
-/* Documents go first: a directory stands before the readings made under it. */
+/* The rest of the window is for what is prompt. */
+static unsigned room_for_backlog(const struct mqtt_publisher *p)
+{
+	unsigned share = p->window - p->window / 4;
+
+	return p->in_flight < share ? share - p->in_flight : 0;
+}
+
+static bool is_piece(const struct mqtt_publisher *p, const struct mqtt_message *m)
+{
+	return m->count < 2 || m->text.n <= mqtt_pace_piece(&p->pace);
+}
+
+/* One message always may, however large. */
+static bool backlog_may_go(const struct mqtt_publisher *p)
+{
+	const struct mqtt_message *m = p->backlog.head;
+	size_t size;
+
+	if (!m || !p->backlog_in_flight)
+		return m && room_for_backlog(p);
+	size = is_piece(p, m) ? m->text.n : mqtt_pace_piece(&p->pace);
+	return room_for_backlog(p) && p->flight_bytes + size <= p->pace.allowance;
+}
+
+static enum mqtt_send send_backlog(struct mqtt_publisher *p, int64_t now_us)
+{
+	while (!is_piece(p, p->backlog.head))
+		halve(p, mqtt_queue_pop(&p->backlog));
+	return backlog_may_go(p) ? send_message(p, &p->backlog, now_us) : MQTT_SENT;
+}
+
+/* Documents go first: a directory stands before the readings made under it.  At the end they are the last word. */
 static enum mqtt_send send_next(struct mqtt_publisher *p, bool *any, int64_t now_us)
 {
 	struct mqtt_document d;
 
+	if (p->drain && p->prompt.head)
+		return send_message(p, &p->prompt, now_us);
 	if (p->documents && p->ops->document(p->arg, &d))
 		return send_document(p, &d, now_us);
 	p->documents = false;
-	if (p->head)
-		return send_message(p, now_us);
+	if (p->prompt.head)
+		return send_message(p, &p->prompt, now_us);
+	if (backlog_may_go(p))
+		return send_backlog(p, now_us);
 	*any = false;
 	return MQTT_SENT;
 }
 
 static bool has_work(const struct mqtt_publisher *p)
 {
-	return p->open && (p->head || p->documents) && p->in_flight < p->window;
+	return p->open && p->in_flight < p->window && (p->documents || p->prompt.head || backlog_may_go(p));
+}
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
 }
 
 static bool due(const struct mqtt_publisher *p, int64_t now_us)
 {
-	unsigned room = p->window - p->in_flight, ready = p->waiting < room ? p->waiting : room;
-	unsigned full = p->window < MQTT_BURST_FULL ? p->window : MQTT_BURST_FULL;
+	unsigned ready = least(p->prompt.n, p->window - p->in_flight) + least(p->backlog.n, room_for_backlog(p));
 
-	return ready >= full || now_us - p->last_burst_us >= MQTT_BURST_US;
+	return ready >= least(p->window, MQTT_BURST_FULL) || now_us - p->last_burst_us >= MQTT_BURST_US;
 }
 
 void mqtt_publisher_pump(struct mqtt_publisher *p, int64_t now_us)
@@ -422,7 +401,7 @@ unsigned mqtt_publisher_in_flight(const struct mqtt_publisher *p)
 
 bool mqtt_publisher_idle(const struct mqtt_publisher *p)
 {
-	return !p->in_flight && !p->head && !p->documents;
+	return !p->in_flight && !p->prompt.head && !p->backlog.head && !p->documents;
 }
 
 int64_t mqtt_publisher_silent_since_us(const struct mqtt_publisher *p)

@@ -6,6 +6,9 @@
  * Paho for one message costs as much as for five: messages are handed over in
  * bursts, at most one in 20 ms, unless ten or a whole window are waiting.
  *
+ * What is live, declared or corrected goes first, in order; backlog (readings of the past and windows)
+ * behind it, with three quarters of the window and as many bytes in flight as hold up nobody (pace.h).
+ *
  * No clock, no network and no core in it: the time is a parameter and the rest
  * are the calls below.  One thread.
  */
@@ -16,13 +19,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "batch.h"
 #include "gatewayd/plugin.h"
 
 enum {
 	MQTT_BURST_US = 20000,
-	MQTT_BURST_FULL = 10,	   /* messages worth a wake-up at any time */
-	MQTT_ARRAY_READINGS = 100, /* contract: replay */
-	MQTT_ARRAY_BYTES = 64 * 1024,
+	MQTT_BURST_FULL = 10, /* messages worth a wake-up at any time */
 	MQTT_WINDOW_MAX = 1000,
 };
 
@@ -57,21 +59,6 @@ struct mqtt_publisher_ops {
 	void (*trouble)(void *arg, const char *why);
 };
 
-/* Where readings of a layout go; the texts live as long as the publisher. */
-struct mqtt_device_topics {
-	const char *data, *replay, *loss, *window;
-};
-
-struct mqtt_batch {
-	bool live;
-	const struct gw_layout *const *layouts;
-	const struct mqtt_device_topics *const *topics;
-	const struct gw_reading *const *readings;
-	size_t count;
-	const char *const *boots; /* for "boot" of a reading without a trusted time; NULL: none */
-	const char *const *requests; /* of each: who asked for it, or NULL; NULL: nobody for any */
-};
-
 struct mqtt_publisher;
 
 struct mqtt_publisher *mqtt_publisher_new(const struct mqtt_publisher_ops *ops, void *arg);
@@ -81,7 +68,8 @@ void mqtt_publisher_free(struct mqtt_publisher *p);
  * the core counts it as not sent. */
 void mqtt_publisher_open(struct mqtt_publisher *p, const struct mqtt_limits *l, int64_t now_us);
 void mqtt_publisher_close(struct mqtt_publisher *p);
-/* Nothing new any more; what waits and what is in flight still goes. */
+/* Nothing new any more: backlog that waits is dropped (the store has it), what is prompt or in flight
+ * still goes, and the documents are the last word. */
 void mqtt_publisher_drain(struct mqtt_publisher *p);
 /* The broker closed because a packet was too large (reason 0x95): from the next
  * connection on nothing as large as the largest in flight is sent. */

@@ -81,10 +81,11 @@ class Counter:
 
 
 class Sampler:
-    """Delay in ms from the answer of the device (ts of the payload) to the subscriber."""
+    """Delay in ms from the answer of the device (ts of the payload) to the subscriber.  What was
+    answered before the first message came does not count: there was no connection then."""
 
     def __init__(self, port, topics):
-        self.delays, self.on, self.since, self.lock = [], False, 0, threading.Lock()
+        self.delays, self.on, self.first, self.lock = [], False, None, threading.Lock()
         self.client = mqtt.Client(protocol=mqtt.MQTTv5)
         self.client.on_connect = lambda c, *_: c.subscribe([(t, 0) for t in topics])
         self.client.on_message = self._message
@@ -93,7 +94,8 @@ class Sampler:
 
     def _message(self, client, userdata, m):
         now, ts = time.time() * 1000, json.loads(m.payload)["ts"]
-        if self.on and ts >= self.since:
+        self.first = self.first or now
+        if self.on and ts >= self.first:
             with self.lock:
                 self.delays.append(now - ts)
 

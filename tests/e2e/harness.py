@@ -173,9 +173,10 @@ class Gate:
     """A TCP forwarder in front of the broker.  Shutting it cuts what goes through and
     refuses what comes, so that a test decides who may reach the broker when.  Freezing it
     lets nothing through and says nothing to either end, as a link that is cut without FIN.
-    A connection that begins while `limit` is set is cut when so many bytes went out on it."""
+    A connection that begins while `limit` is set is cut when so many bytes went out on it.
+    With a `rate` (bytes/s, before it opens) it is a thin line: what goes out waits with the sender."""
 
-    limit = None
+    limit = rate = None
 
     def __init__(self, to_port):
         self.cut_at = set()  # the limits that were reached
@@ -188,6 +189,8 @@ class Gate:
     def open(self):
         s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.rate:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.bind(("127.0.0.1", self.port))
         s.listen(16)
         self.listener = s
@@ -237,10 +240,14 @@ class Gate:
     def _pump(self, x, y, ends, outward):
         limit = self.limit if outward else None
         left = limit or math.inf
+        rate = self.rate if outward else None
+        most = rate // 100 if rate else 65536
         try:
-            while left and (data := x.recv(min(left, 65536))):
+            while left and (data := x.recv(min(left, most))):
                 self.passes(ends, outward, data)
                 self.flowing.wait()
+                if rate:
+                    time.sleep(len(data) / rate)
                 y.sendall(data)
                 left -= len(data)
         except OSError:

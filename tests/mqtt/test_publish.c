@@ -9,6 +9,7 @@
 
 #include "maker.h"
 #include "plugins/mqtt/fleet.h"
+#include "plugins/mqtt/pace.h"
 #include "plugins/mqtt/publish.h"
 
 enum { SENT_MAX = 4096 };
@@ -181,6 +182,51 @@ static void ack_next(struct fixture *f, unsigned reason)
 	mqtt_publisher_acked(f->p, ++f->acked, reason, f->now);
 }
 
+/* All at once that is sent; then what may follow goes. */
+static void ack_flight(struct fixture *f, int64_t after_us)
+{
+	int sent = f->sent;
+
+	f->now += after_us;
+	while (f->acked < sent)
+		ack_next(f, 0);
+	pump(f);
+}
+
+/* 100 readings with so many bytes of text. */
+static void give_large(struct fixture *f, size_t bytes)
+{
+	static alignas(8) char blocks[100][1200];
+	const struct gw_layout *layouts[100];
+	const struct mqtt_device_topics *topics[100];
+	const struct gw_reading *readings[100];
+	char text[1024];
+
+	memset(text, 'x', bytes);
+	text[bytes] = '\0';
+	for (size_t i = 0; i < 100; i++) {
+		maker_text(&f->maker, 0, text);
+		const struct gw_reading *r = maker_done(&f->maker, 100 + i, 5);
+		memcpy(blocks[i], r, r->size);
+		layouts[i] = f->layout;
+		topics[i] = &mqtt_layout(f->layout)->topics;
+		readings[i] = (void *)blocks[i];
+	}
+	mqtt_publisher_readings(
+		f->p, &(struct mqtt_batch){ false, layouts, topics, readings, 100, NULL, NULL });
+}
+
+/* From here on the line is known to be fast: no number of bytes holds anything up. */
+static void widen(struct fixture *f)
+{
+	give_large(f, 300);
+	pump(f);
+	while (!mqtt_publisher_idle(f->p))
+		ack_flight(f, MS);
+	f->now += MQTT_BURST_US;
+	f->acks[0] = '\0';
+}
+
 static void a_burst_goes_at_most_once_in_20_ms(void **state)
 {
 	struct fixture *f = *state;
@@ -280,26 +326,105 @@ static void a_single_reading_that_cannot_pass_is_too_large(void **state)
 static void a_replay_is_at_most_100_readings_and_64_kib(void **state)
 {
 	struct fixture *f = *state;
-	struct maker *m = &f->maker;
-	const struct gw_layout *layouts[100];
-	const struct mqtt_device_topics *topics[100];
-	const struct gw_reading *readings[100];
-	char text[1001];
 
-	memset(text, 'x', 1000);
-	text[1000] = '\0';
-	maker_text(m, 0, text);
-	const struct gw_reading *r = maker_done(m, 1, 5);
-	for (size_t i = 0; i < 100; i++) {
-		layouts[i] = f->layout;
-		topics[i] = &mqtt_layout(f->layout)->topics;
-		readings[i] = r;
-	}
-	mqtt_publisher_readings(
-		f->p, &(struct mqtt_batch){ false, layouts, topics, readings, 100, NULL, NULL });
+	widen(f);
+	give_large(f, 1000);
 	pump(f);
-	assert_int_equal(f->sent, 2);
-	assert_true(f->sizes[0] <= 65536 && f->sizes[0] > 64000);
+	assert_int_equal(f->sent - f->acked, 2);
+	assert_in_range(f->sizes[f->acked], 64000, 65536);
+}
+
+static void what_is_live_overtakes_backlog_and_finds_room(void **state)
+{
+	struct fixture *f = *state;
+
+	open_with(f, 4, 1000000);
+	for (uint64_t i = 0; i < 5; i++)
+		give_run(f, 1000 + 100 * i, 100);
+	pump(f);
+	assert_int_equal(f->sent, 3); /* of a window of four */
+	give_live(f, 9);
+	f->now += 20 * MS;
+	pump(f);
+	assert_int_equal(f->sent, 4);
+	assert_string_equal(f->topics[3], "r/gw/m/data");
+	assert_int_equal(mqtt_publisher_next_us(f->p), INT64_MAX);
+}
+
+static size_t flying(const struct fixture *f)
+{
+	size_t bytes = 0;
+
+	for (int i = f->acked; i < f->sent; i++)
+		bytes += f->sizes[i];
+	return bytes;
+}
+
+static unsigned credits(const struct fixture *f)
+{
+	unsigned n = 0;
+
+	for (const char *at = f->acks; (at = strstr(at, " 1;")); at++)
+		n++;
+	return n;
+}
+
+static void backlog_feels_its_way_and_gives_one_credit(void **state)
+{
+	struct fixture *f = *state;
+
+	give_large(f, 300);
+	pump(f);
+	assert_in_range(flying(f), 8 * 1024, 16 * 1024);
+	while (!mqtt_publisher_idle(f->p)) {
+		assert_int_equal(credits(f), 0);
+		ack_flight(f, 20 * MS);
+	}
+	assert_int_equal(credits(f), 1);
+	assert_non_null(strstr(f->acks, "-199 0 1;"));
+	give_large(f, 300);
+	pump(f);
+	assert_in_range(flying(f), 30000, 64 * 1024); /* the line is known to be fast by now */
+}
+
+static void late_acknowledgements_let_less_go_at_a_time(void **state)
+{
+	struct fixture *f = *state;
+
+	give_live(f, 1);
+	pump(f);
+	ack_flight(f, 20 * MS);
+	give_large(f, 300);
+	give_large(f, 300);
+	ack_flight(f, 20 * MS);
+	for (int k = 0; k < 5; k++)
+		ack_flight(f, 5000 * MS);
+	assert_in_range(flying(f), 1, MQTT_PACE_LEAST);
+	give_live(f, 9);
+	f->now += 20 * MS;
+	pump(f);
+	assert_string_equal(f->topics[f->sent - 1], "r/gw/m/data");
+}
+
+static void at_the_end_what_is_live_goes_and_then_the_last_word(void **state)
+{
+	struct fixture *f = *state;
+
+	give_large(f, 300);
+	pump(f);
+	int before = f->sent;
+	give_live(f, 9);
+	mqtt_publisher_drain(f->p);
+	f->documents = 1;
+	mqtt_publisher_wake(f->p);
+	give_live(f, 10);
+	f->now += 20 * MS;
+	pump(f);
+	assert_int_equal(f->sent, before + 2);
+	assert_string_equal(f->topics[before], "r/gw/m/data");
+	assert_string_equal(f->topics[before + 1], "doc");
+	ack_flight(f, 20 * MS);
+	assert_true(mqtt_publisher_idle(f->p));
 }
 
 static void a_refusal_is_told_and_others_go_on(void **state)
@@ -411,15 +536,15 @@ static void a_size_that_closed_the_connection_is_learned(void **state)
 {
 	struct fixture *f = *state;
 
-	give_run(f, 1, 100);
+	give_run(f, 1, 30);
 	pump(f);
-	size_t once = f->sizes[0];
+	assert_int_equal(f->sent, 1);
 	mqtt_publisher_learn_size(f->p);
 	open_with(f, 50, 1000000);
-	give_run(f, 1, 100);
+	give_run(f, 1, 30);
 	pump(f);
 	assert_int_equal(f->sent, 3);
-	assert_true(f->sizes[1] < once);
+	assert_true(f->sizes[1] < f->sizes[0]);
 }
 
 static void losses_and_corrections_are_acknowledged_by_their_id(void **state)
@@ -446,6 +571,10 @@ int main(void)
 		T(one_call_is_split_by_size_and_gives_one_credit),
 		T(a_single_reading_that_cannot_pass_is_too_large),
 		T(a_replay_is_at_most_100_readings_and_64_kib),
+		T(what_is_live_overtakes_backlog_and_finds_room),
+		T(backlog_feels_its_way_and_gives_one_credit),
+		T(late_acknowledgements_let_less_go_at_a_time),
+		T(at_the_end_what_is_live_goes_and_then_the_last_word),
 		T(a_refusal_is_told_and_others_go_on),
 		T(other_refusals_end_the_connection),
 		T(too_large_halves_an_array),

@@ -76,9 +76,9 @@ class Books:
 
     def faults(self):
         """All that is wrong with the closed books, one line each."""
-        return self.wrong + self._holes() + self._twice() + self._values()
+        return self.wrong + self.holes() + self._twice() + self._values()
 
-    def _holes(self):
+    def holes(self):
         last = max([*self.readings, *(d["to"] for d in self.losses.values()),
                     self.progress["last"] if self.progress else 0], default=0)
         if not self.first_seq:

@@ -1,0 +1,48 @@
+/* pace.c - see pace.h. */
+#include "pace.h"
+
+enum { PIECES = 8 };
+
+void mqtt_pace_begin(struct mqtt_pace *p)
+{
+	*p = (struct mqtt_pace){ .allowance = MQTT_PACE_FIRST };
+}
+
+size_t mqtt_pace_piece(const struct mqtt_pace *p)
+{
+	return p->allowance / PIECES;
+}
+
+/* Of what lay in flight, the part that would have been gone within `goal`. */
+static size_t within(size_t flight, int64_t goal_us, int64_t took_us)
+{
+	double bytes = (double)flight * (double)goal_us / (double)took_us;
+
+	return bytes < MQTT_PACE_MOST ? (size_t)bytes : MQTT_PACE_MOST;
+}
+
+/* A single hiccup of the link halves it at most; one flight shrinks it once. */
+static void shrink(struct mqtt_pace *p, size_t flight, int64_t goal_us, int64_t took_us, int64_t now_us)
+{
+	size_t was = flight < p->allowance ? flight : p->allowance, to = within(was, goal_us, took_us);
+
+	p->allowance = to > was / 2 ? to : was / 2;
+	if (p->allowance < MQTT_PACE_LEAST)
+		p->allowance = MQTT_PACE_LEAST;
+	p->shrunk_at_us = now_us;
+}
+
+void mqtt_pace_acked(struct mqtt_pace *p, size_t flight, int64_t sent_us, int64_t now_us)
+{
+	int64_t took_us = now_us > sent_us ? now_us - sent_us : 1, goal_us;
+
+	if (!p->least_us || took_us < p->least_us)
+		p->least_us = took_us;
+	goal_us = p->least_us + MQTT_PACE_WAIT_US;
+	if (took_us > goal_us) {
+		if (sent_us >= p->shrunk_at_us)
+			shrink(p, flight, goal_us, took_us, now_us);
+	} else if (within(flight, goal_us, took_us) > p->allowance) {
+		p->allowance = within(flight, goal_us, took_us);
+	}
+}
