@@ -146,36 +146,10 @@ void gw_arrive_reserve(struct gw_daemon *d, struct gw_device *dev)
 
 /* ---- a new reading ---- */
 
-/*
- * For all sinks, in one note for each device that grows: however long the disk is away, and however often
- * the process is killed meanwhile, a kill makes no number that was lost one that was never given.  A
- * commit that runs does not know of what is added: the note stays when it has ended.
- */
-static bool note_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t from, uint64_t to)
+/* For all sinks. */
+static bool append_note(struct gw_daemon *d, struct gw_device *dev, uint64_t from, uint64_t to)
 {
 	struct gw_ring_ack lost = { .device = dev->number, .lost = GW_LOSS_OVERLOAD + 1, .from = from, .to = to };
-	bool noted = dev->lost_to && dev->lost_to + 1 == from && dev->lost_note >= gw_ring_tail(d->ring);
-
-	if (noted) {
-		gw_ring_grow_note(d->ring, dev->lost_note, to);
-		if (d->commit_running && d->commit_head > dev->lost_note)
-			d->commit_head = dev->lost_note;
-	} else {
-		gw_ring_reserve(d->ring, 0);
-		noted = gw_ring_append_note(d->ring, &lost, &dev->lost_note);
-		gw_arrive_keep_room(d);
-		if (noted)
-			dev->lost_from = from;
-	}
-	if (noted)
-		dev->lost_to = to;
-	return noted;
-}
-
-static bool note_again(struct gw_daemon *d, struct gw_device *dev)
-{
-	struct gw_ring_ack lost = { .device = dev->number, .lost = GW_LOSS_OVERLOAD + 1, .from = dev->lost_from,
-				    .to = dev->lost_to };
 	bool noted;
 
 	gw_ring_reserve(d->ring, 0);
@@ -184,13 +158,44 @@ static bool note_again(struct gw_daemon *d, struct gw_device *dev)
 	return noted;
 }
 
+/* A commit that runs does not know of what is added: the note stays when it has ended. */
+static void grow_note(struct gw_daemon *d, const struct gw_device *dev, uint64_t to)
+{
+	gw_ring_grow_note(d->ring, dev->lost_note, to);
+	if (d->commit_running && d->commit_head > dev->lost_note)
+		d->commit_head = dev->lost_note;
+}
+
+/*
+ * One note for each device, that grows: however long the disk is away, and however often the process is
+ * killed meanwhile, a kill makes no number that was lost one that was never given.
+ */
+static bool note_lost(struct gw_daemon *d, struct gw_device *dev, uint64_t from, uint64_t to)
+{
+	if (dev->lost_to && dev->lost_to + 1 == from && dev->lost_note >= gw_ring_tail(d->ring))
+		grow_note(d, dev, to);
+	else if (append_note(d, dev, from, to))
+		dev->lost_from = from;
+	else
+		return false;
+	dev->lost_to = to;
+	return true;
+}
+
+/* Its last numbers are lost, noted, and not reserved yet. */
+static bool needs_note(const struct gw_daemon *d, const struct gw_device *dev)
+{
+	return dev && dev->next_seq > dev->reserved && dev->lost_to + 1 == dev->next_seq &&
+	       dev->lost_note >= gw_ring_tail(d->ring);
+}
+
 void gw_arrive_keep_notes(struct gw_daemon *d, uint64_t *head)
 {
 	for (size_t i = 0; i < d->ndevices; i++) {
 		struct gw_device *dev = d->devices[i];
 
-		if (dev && dev->next_seq > dev->reserved && dev->lost_to + 1 == dev->next_seq &&
-		    dev->lost_note >= gw_ring_tail(d->ring) && dev->lost_note < *head && !note_again(d, dev))
+		if (needs_note(d, dev) && dev->lost_note < *head &&
+		    !append_note(d, dev, dev->lost_from, dev->lost_to))
 			*head = dev->lost_note;
 	}
 }

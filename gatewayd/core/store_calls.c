@@ -143,17 +143,17 @@ static bool run_commit(struct gw_db *d, struct gw_request *q, const struct gw_er
 {
 	struct gw_commit_work *w = &((struct commit_request *)q)->work;
 
-	d->numbers_end = false; /* also when there is no database to try it on */
-	if (!err) {
+	if (err) {
+		w->err = *err;
+		w->result.err = &w->err;
+	} else {
 		gw_db_commit(d, w);
 		if (w->result.err && is_begun_anew(d, &w->err)) {
 			w->result = (struct gw_commit_result){ 0 };
 			gw_db_commit(d, w); /* into the new one */
 		}
-		return false;
 	}
-	w->err = *err;
-	w->result.err = &w->err;
+	d->numbers_end = !w->result.err && w->c.last;
 	return false;
 }
 

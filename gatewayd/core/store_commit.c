@@ -336,6 +336,5 @@ void gw_db_commit(struct gw_db *d, struct gw_commit_work *w)
 		w->result.err = &w->err;
 		gw_db_judge(d, rc);
 	}
-	d->numbers_end = rc == SQLITE_OK && w->c.last;
 	w->result.took_us = monotonic_us() - began;
 }
