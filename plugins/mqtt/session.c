@@ -210,13 +210,17 @@ static void speak_will(struct mqtt_session *s)
 	mqtt_text_free(&will);
 }
 
-void mqtt_session_drop(struct mqtt_session *s, const char *why)
+static enum mqtt_goodbye let_will_speak(struct mqtt_session *s)
 {
-	if (s->phase != UP)
-		return;
 	if (!speaks_v5(s))
 		speak_will(s);
-	lose(s, why, 0, MQTT_BYE_WITH_WILL);
+	return MQTT_BYE_WITH_WILL;
+}
+
+void mqtt_session_drop(struct mqtt_session *s, const char *why)
+{
+	if (s->phase == UP)
+		lose(s, why, 0, let_will_speak(s));
 }
 
 /* ---- events ---- */
@@ -430,10 +434,12 @@ void mqtt_session_listen(struct mqtt_session *s)
 		       s->o.status_topic, s->o.command_topic ? ", no command will arrive" : "");
 }
 
-void mqtt_session_stop(struct mqtt_session *s)
+void mqtt_session_stop(struct mqtt_session *s, bool said)
 {
-	enum mqtt_goodbye how = s->phase == UP ? MQTT_BYE_NORMAL : MQTT_BYE_NONE;
+	enum mqtt_goodbye how = MQTT_BYE_NONE;
 
+	if (s->phase == UP)
+		how = said ? MQTT_BYE_NORMAL : let_will_speak(s);
 	s->phase = STOPPING;
 	gw_timer_off(s->timer);
 	close_link(s, how, false);

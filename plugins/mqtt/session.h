@@ -54,7 +54,8 @@ enum mqtt_send mqtt_session_send(struct mqtt_session *s, const struct mqtt_docum
 void mqtt_session_listen(struct mqtt_session *s);
 /* Give this connection up, letting the will speak, and connect again. */
 void mqtt_session_drop(struct mqtt_session *s, const char *why);
-void mqtt_session_stop(struct mqtt_session *s);
+/* said: the last word was handed over; else the will speaks. */
+void mqtt_session_stop(struct mqtt_session *s, bool said);
 
 /* Would mqtt_session_free() return at once? */
 bool mqtt_session_is_quiet(const struct mqtt_session *s);

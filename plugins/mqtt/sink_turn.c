@@ -55,7 +55,7 @@ static void say_goodbye(struct sink *s, int64_t now)
 	if (s->up && !mqtt_publisher_idle(s->publisher) && now < s->goodbye_at_us)
 		return;
 	s->goodbye_at_us = INT64_MAX;
-	mqtt_session_stop(s->session);
+	mqtt_session_stop(s->session, mqtt_publisher_documents_sent(s->publisher));
 }
 
 static void tell_counts(struct sink *s)

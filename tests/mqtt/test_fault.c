@@ -82,6 +82,21 @@ static void a_broker_that_never_acknowledges_is_left(void **state)
 	assert_false(f->broker.normal_disconnect);
 }
 
+static void at_the_end_the_will_speaks_when_the_last_word_finds_no_room(void **state)
+{
+	struct fixture *f = *state;
+
+	f->core->keys.window = 2;
+	start_and_connect(f);
+	f->broker.no_puback = true;
+	for (uint64_t seq = 1; seq <= 3; seq++)
+		core_live(f->core, f->layout, seq, 1);
+	mqtt_sink.stop(f->core->self);
+	assert_true(core_until(f->core, f->core->stopped));
+	assert_true(f->broker.will_disconnect);
+	assert_false(f->broker.normal_disconnect);
+}
+
 static void a_full_quota_makes_it_wait_and_come_again(void **state)
 {
 	struct fixture *f = *state;
@@ -128,14 +143,14 @@ static void a_packet_that_ends_the_connection_is_not_sent_again(void **state)
 	f->broker.puback_topic = "m-1/replay";
 	f->broker.after_publish = FAKE("\xe0\2\x95\0");
 	start_and_connect(f);
-	core_replay(f->core, f->layout, 1, 1, 100);
+	core_replay(f->core, f->layout, 1, 1, 30);
 	assert_true(core_until(f->core, f->core->state == GW_FAR_WAITING));
 	assert_string_equal(f->core->reason,
 			    "the broker closed the connection: packet too large (0x95)");
 	f->broker.after_publish = FAKE("");
 	assert_true(core_until(f->core, f->core->connections == 2));
 	assert_int_equal(f->broker.special, 1);
-	core_replay(f->core, f->layout, 1, 1, 100);
+	core_replay(f->core, f->layout, 1, 1, 30);
 	assert_true(core_until(f->core, f->core->credits == 1));
 	assert_int_equal(f->broker.special, 3);
 }
@@ -311,6 +326,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		T(a_broker_that_never_acknowledges_is_left),
+		T(at_the_end_the_will_speaks_when_the_last_word_finds_no_room),
 		T(a_full_quota_makes_it_wait_and_come_again),
 		T(an_array_that_is_too_large_is_halved_until_one_is_left),
 		T(a_packet_that_ends_the_connection_is_not_sent_again),
