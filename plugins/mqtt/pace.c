@@ -1,6 +1,8 @@
 /* pace.c - see pace.h. */
 #include "pace.h"
 
+#include <stdbool.h>
+
 enum { PIECES = 8 };
 
 void mqtt_pace_begin(struct mqtt_pace *p)
@@ -32,13 +34,41 @@ static void shrink(struct mqtt_pace *p, size_t flight, int64_t goal_us, int64_t 
 	p->shrunk_at_us = now_us;
 }
 
+static void found_least(struct mqtt_pace *p, int64_t took_us, int64_t now_us)
+{
+	if (p->resume)
+		p->allowance = p->resume;
+	p->resume = 0;
+	p->least_us = took_us;
+	p->least_at_us = now_us;
+}
+
+/* To measure, the message must have found an empty line, or one that does not become emptier. */
+static bool measures(const struct mqtt_pace *p, size_t flight, int64_t sent_us)
+{
+	return sent_us >= p->least_at_us &&
+	       (flight <= MQTT_PACE_LEAST || sent_us - p->least_at_us >= MQTT_PACE_EMPTY_US);
+}
+
+static void judge_delay(struct mqtt_pace *p, size_t flight, int64_t sent_us, int64_t took_us, int64_t now_us)
+{
+	if (!p->least_us || took_us <= p->least_us || (p->resume && measures(p, flight, sent_us))) {
+		found_least(p, took_us, now_us);
+	} else if (!p->resume && now_us - p->least_at_us >= MQTT_PACE_MEASURE_US) {
+		p->resume = p->allowance;
+		p->allowance = MQTT_PACE_LEAST;
+		p->least_at_us = now_us;
+	}
+}
+
 void mqtt_pace_acked(struct mqtt_pace *p, size_t flight, int64_t sent_us, int64_t now_us)
 {
 	int64_t took_us = now_us > sent_us ? now_us - sent_us : 1, goal_us;
 
-	if (!p->least_us || took_us < p->least_us)
-		p->least_us = took_us;
+	judge_delay(p, flight, sent_us, took_us, now_us);
 	goal_us = p->least_us + MQTT_PACE_WAIT_US;
+	if (p->resume)
+		return;
 	if (took_us > goal_us) {
 		if (sent_us >= p->shrunk_at_us)
 			shrink(p, flight, goal_us, took_us, now_us);

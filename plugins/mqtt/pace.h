@@ -5,7 +5,9 @@
  * modem.  A message that takes longer than the shortest of this connection waited behind others;
  * backlog goes only as long as that wait stays below MQTT_PACE_WAIT_US.  The idea is that of
  * LEDBAT (RFC 6817); but each acknowledgement is of a message of known size, so the allowance is
- * taken straight from what lay in flight and how long it took.
+ * taken straight from what lay in flight and how long it took.  The way may become longer for good:
+ * once a minute, unless an acknowledgement was as quick as ever, the line is emptied for a moment and
+ * its delay measured anew.
  *
  * No clock in it: the time is a parameter.
  */
@@ -20,12 +22,16 @@ enum {
 	MQTT_PACE_FIRST = 16 * 1024, /* bytes, before anything is known */
 	MQTT_PACE_LEAST = 2 * 1024,
 	MQTT_PACE_MOST = 64 * 1024 * 1024,
+	MQTT_PACE_MEASURE_US = 60 * 1000000,
+	MQTT_PACE_EMPTY_US = 2 * 1000000, /* so long the line may take to become empty */
 };
 
 struct mqtt_pace {
 	size_t allowance;     /* bytes that may be in flight when backlog is added; go by mqtt_pace_piece() */
-	int64_t least_us;     /* the shortest acknowledgement of this connection; 0: none yet */
+	int64_t least_us;     /* the shortest acknowledgement; 0: none yet */
+	int64_t least_at_us;  /* when that was, or when it is to be measured again */
 	int64_t shrunk_at_us; /* what was sent before says nothing new */
+	size_t resume;	      /* the allowance before it was lowered to measure; 0: it was not */
 };
 
 void mqtt_pace_begin(struct mqtt_pace *p);

@@ -133,6 +133,46 @@ static void a_line_that_becomes_thin_is_noticed(void **state)
 	free(l);
 }
 
+static void a_way_that_becomes_longer_is_measured_anew(void **state)
+{
+	struct line *l = calloc(1, sizeof(*l));
+	size_t before;
+
+	(void)state;
+	l->rate = 500e3;
+	l->delay_us = 30 * MS;
+	mqtt_pace_begin(&l->pace);
+	send(l, 300);
+	run(l, 10 * S, 27000);
+	l->delay_us = 400 * MS;
+	run(l, 90 * S, 27000);
+	before = l->delivered;
+	run(l, 30 * S, 27000);
+	assert_true((double)(l->delivered - before) > 0.8 * l->rate * 30);
+	assert_true(wait_us(l) <= 200 * MS);
+	free(l);
+}
+
+/* Its own backlog must not pass for the delay of the line. */
+static void an_hour_of_backlog_makes_nothing_later(void **state)
+{
+	struct line *l = calloc(1, sizeof(*l));
+
+	(void)state;
+	l->rate = 50e3;
+	l->delay_us = 80 * MS;
+	mqtt_pace_begin(&l->pace);
+	send(l, 300);
+	run(l, 3600 * S, 27000);
+	assert_in_range(l->pace.least_us, 80 * MS, 140 * MS);
+	assert_true((double)l->delivered > 0.9 * l->rate * 3600);
+	for (int k = 0; k < 1000; k++) {
+		run(l, 100 * MS, 27000);
+		assert_true(wait_us(l) <= 200 * MS);
+	}
+	free(l);
+}
+
 static void one_late_acknowledgement_halves_it_once(void **state)
 {
 	struct mqtt_pace p;
@@ -157,9 +197,9 @@ static void it_never_falls_below_two_kib_nor_grows_without_end(void **state)
 	mqtt_pace_begin(&p);
 	mqtt_pace_acked(&p, 1, 0, 1);
 	for (int64_t i = 1; i < 40; i++)
-		mqtt_pace_acked(&p, 20000, i * 100 * S, (i * 100 + 90) * S);
+		mqtt_pace_acked(&p, 20000, i * S, (i + 1) * S);
 	assert_int_equal(p.allowance, MQTT_PACE_LEAST);
-	mqtt_pace_acked(&p, SIZE_MAX / 2, 9000 * S, 9000 * S);
+	mqtt_pace_acked(&p, SIZE_MAX / 2, 50 * S, 50 * S);
 	assert_int_equal(p.allowance, MQTT_PACE_MOST);
 }
 
@@ -168,6 +208,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(live_waits_a_tenth_of_a_second_and_the_line_is_full),
 		cmocka_unit_test(a_line_that_becomes_thin_is_noticed),
+		cmocka_unit_test(a_way_that_becomes_longer_is_measured_anew),
+		cmocka_unit_test(an_hour_of_backlog_makes_nothing_later),
 		cmocka_unit_test(one_late_acknowledgement_halves_it_once),
 		cmocka_unit_test(it_never_falls_below_two_kib_nor_grows_without_end),
 	};
