@@ -153,6 +153,10 @@ static void halve(struct mqtt_publisher *p, struct mqtt_message *m)
 
 static void too_large(struct mqtt_publisher *p, struct mqtt_message *m)
 {
+	if (p->drain && is_backlog(m)) {
+		forget(p, m);
+		return;
+	}
 	if (m->count >= 2) {
 		halve(p, m);
 		return;
@@ -303,17 +307,29 @@ static enum mqtt_send send_message(struct mqtt_publisher *p, struct mqtt_queue *
 	return rc;
 }
 
-/* The rest of the window is for what is prompt. */
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* Messages of backlog at a time; the rest of the window is for what is prompt. */
+static unsigned share(const struct mqtt_publisher *p)
+{
+	unsigned kept = p->window / 4 ? p->window / 4 : 1;
+
+	return p->window > kept ? p->window - kept : 1;
+}
+
 static unsigned room_for_backlog(const struct mqtt_publisher *p)
 {
-	unsigned share = p->window - p->window / 4;
+	unsigned of_share = p->backlog_in_flight < share(p) ? share(p) - p->backlog_in_flight : 0;
 
-	return p->in_flight < share ? share - p->in_flight : 0;
+	return least(of_share, p->window - p->in_flight);
 }
 
 static bool is_piece(const struct mqtt_publisher *p, const struct mqtt_message *m)
 {
-	return m->count < 2 || m->text.n <= mqtt_pace_piece(&p->pace);
+	return m->count < 2 || m->text.n <= mqtt_pace_piece(&p->pace, share(p));
 }
 
 /* One message always may, however large. */
@@ -324,7 +340,7 @@ static bool backlog_may_go(const struct mqtt_publisher *p)
 
 	if (!m || !p->backlog_in_flight)
 		return m && room_for_backlog(p);
-	size = is_piece(p, m) ? m->text.n : mqtt_pace_piece(&p->pace);
+	size = is_piece(p, m) ? m->text.n : mqtt_pace_piece(&p->pace, share(p));
 	return room_for_backlog(p) && p->flight_bytes + size <= p->pace.allowance;
 }
 
@@ -358,14 +374,12 @@ static bool has_work(const struct mqtt_publisher *p)
 	return p->open && p->in_flight < p->window && (p->documents || p->prompt.head || backlog_may_go(p));
 }
 
-static unsigned least(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
-
 static bool due(const struct mqtt_publisher *p, int64_t now_us)
 {
-	unsigned ready = least(p->prompt.n, p->window - p->in_flight) + least(p->backlog.n, room_for_backlog(p));
+	unsigned ready = least(p->prompt.n, p->window - p->in_flight);
+
+	if (backlog_may_go(p))
+		ready += least(p->backlog.n, room_for_backlog(p));
 
 	return ready >= least(p->window, MQTT_BURST_FULL) || now_us - p->last_burst_us >= MQTT_BURST_US;
 }
@@ -391,7 +405,9 @@ int64_t mqtt_publisher_next_us(const struct mqtt_publisher *p)
 
 bool mqtt_publisher_documents_sent(const struct mqtt_publisher *p)
 {
-	return !p->documents;
+	struct mqtt_document d;
+
+	return !p->documents || !p->ops->document(p->arg, &d);
 }
 
 unsigned mqtt_publisher_in_flight(const struct mqtt_publisher *p)

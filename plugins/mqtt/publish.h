@@ -7,7 +7,7 @@
  * bursts, at most one in 20 ms, unless ten or a whole window are waiting.
  *
  * What is live, declared or corrected goes first, in order; backlog (readings of the past and windows)
- * behind it, with three quarters of the window and as many bytes in flight as hold up nobody (pace.h).
+ * behind it, with three quarters of the window and no more bytes in flight than pace.h allows.
  *
  * No clock, no network and no core in it: the time is a parameter and the rest
  * are the calls below.  One thread.

@@ -98,7 +98,7 @@ def run_gatewayd(devices, values, interval_ms, seconds, buffer=None):
             m["overruns"] = overruns(w) - late
             m["memory_kb"] = private_dirty_kb(pids, (w.config["buffer"]["ring"]["path"],
                                                      w.config["buffer"]["path"] + "-shm"))
-            m["delay_p50_ms"], m["delay_p99_ms"] = (percentile(sampler.delays, p) for p in (50, 99))
+            m["delay_p50_ms"], m["delay_p99_ms"] = (sampler.late(p)[0] for p in (50, 99))
             m["processes"] = len(pids)
         finally:
             sampler.stop()

@@ -81,11 +81,11 @@ class Counter:
 
 
 class Sampler:
-    """Delay in ms from the answer of the device (ts of the payload) to the subscriber.  What was
-    answered before the first message came does not count: there was no connection then."""
+    """Delay in ms from the answer of the device (ts of the payload) to the subscriber, of what was
+    answered at `since` (Unix ms) or later."""
 
     def __init__(self, port, topics):
-        self.delays, self.on, self.first, self.lock = [], False, None, threading.Lock()
+        self.delays, self.on, self.since, self.lock = [], False, 0, threading.Lock()
         self.client = mqtt.Client(protocol=mqtt.MQTTv5)
         self.client.on_connect = lambda c, *_: c.subscribe([(t, 0) for t in topics])
         self.client.on_message = self._message
@@ -94,10 +94,14 @@ class Sampler:
 
     def _message(self, client, userdata, m):
         now, ts = time.time() * 1000, json.loads(m.payload)["ts"]
-        self.first = self.first or now
-        if self.on and ts >= self.first:
+        if self.on:
             with self.lock:
-                self.delays.append(now - ts)
+                self.delays.append((ts, now - ts))
+
+    def late(self, p):
+        """The p-th percentile, and of how many."""
+        delays = [d for ts, d in self.delays if ts >= self.since]
+        return percentile(delays, p), len(delays)
 
     def stop(self):
         self.client.disconnect()

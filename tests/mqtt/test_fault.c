@@ -143,14 +143,14 @@ static void a_packet_that_ends_the_connection_is_not_sent_again(void **state)
 	f->broker.puback_topic = "m-1/replay";
 	f->broker.after_publish = FAKE("\xe0\2\x95\0");
 	start_and_connect(f);
-	core_replay(f->core, f->layout, 1, 1, 30);
+	core_replay(f->core, f->layout, 1, 1, 15);
 	assert_true(core_until(f->core, f->core->state == GW_FAR_WAITING));
 	assert_string_equal(f->core->reason,
 			    "the broker closed the connection: packet too large (0x95)");
 	f->broker.after_publish = FAKE("");
 	assert_true(core_until(f->core, f->core->connections == 2));
 	assert_int_equal(f->broker.special, 1);
-	core_replay(f->core, f->layout, 1, 1, 30);
+	core_replay(f->core, f->layout, 1, 1, 15);
 	assert_true(core_until(f->core, f->core->credits == 1));
 	assert_int_equal(f->broker.special, 3);
 }
