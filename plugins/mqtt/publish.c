@@ -380,7 +380,6 @@ static bool due(const struct mqtt_publisher *p, int64_t now_us)
 
 	if (backlog_may_go(p))
 		ready += least(p->backlog.n, room_for_backlog(p));
-
 	return ready >= least(p->window, MQTT_BURST_FULL) || now_us - p->last_burst_us >= MQTT_BURST_US;
 }
 
