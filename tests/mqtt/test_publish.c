@@ -7,21 +7,15 @@
 
 #include <cmocka.h>
 
-#include "maker.h"
-#include "plugins/mqtt/fleet.h"
+#include "one_device.h"
 #include "plugins/mqtt/pace.h"
 #include "plugins/mqtt/publish.h"
 
 enum { SENT_MAX = 4096 };
 #define MS 1000
 
-static const char *const one_point[] = { "v", NULL };
-
 struct fixture {
-	struct gw_arena *arena;
-	struct mqtt_fleet *fleet;
-	struct mqtt_keys keys;
-	struct gw_layout *layout;
+	struct one_device device;
 	struct mqtt_publisher *p;
 	struct maker maker;
 	int64_t now;
@@ -112,15 +106,9 @@ static void open_with(struct fixture *f, unsigned window, size_t packet_max)
 
 static int set_up(void **state)
 {
-	const struct gw_gateway_info g = { .id = "gw", .boot = "b" };
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct gw_err err;
 
-	f->arena = gw_arena_new();
-	f->keys = (struct mqtt_keys){ .root = "r", .topic = "{root}/{gateway}/{device}" };
-	assert_int_equal(mqtt_fleet_new(&f->fleet, f->arena, &f->keys, &g, &err), 0);
-	f->layout = maker_layout(f->arena, 3, "m", one_point);
-	mqtt_fleet_layout(f->fleet, f->layout);
+	one_device_make(&f->device);
 	f->now = 1000000;
 	f->p = mqtt_publisher_new(&ops, f);
 	open_with(f, 50, 1000000);
@@ -133,8 +121,7 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	mqtt_publisher_free(f->p);
-	mqtt_fleet_free(f->fleet);
-	gw_arena_free(f->arena);
+	one_device_free(&f->device);
 	free(f);
 	return 0;
 }
@@ -151,8 +138,8 @@ static void give(struct fixture *f, bool live, const uint64_t *seqs, size_t coun
 		const struct gw_reading *r = maker_done(&f->maker, seqs[i], 5);
 		memcpy(blocks[i], r, r->size);
 		readings[i] = (void *)blocks[i];
-		layouts[i] = f->layout;
-		topics[i] = &mqtt_layout(f->layout)->topics;
+		layouts[i] = f->device.layout;
+		topics[i] = &mqtt_layout(f->device.layout)->topics;
 	}
 	mqtt_publisher_readings(
 		f->p, &(struct mqtt_batch){ live, layouts, topics, readings, count, NULL, NULL });
@@ -208,8 +195,8 @@ static void give_large(struct fixture *f, size_t bytes)
 		maker_text(&f->maker, 0, text);
 		const struct gw_reading *r = maker_done(&f->maker, 100 + i, 5);
 		memcpy(blocks[i], r, r->size);
-		layouts[i] = f->layout;
-		topics[i] = &mqtt_layout(f->layout)->topics;
+		layouts[i] = f->device.layout;
+		topics[i] = &mqtt_layout(f->device.layout)->topics;
 		readings[i] = (void *)blocks[i];
 	}
 	mqtt_publisher_readings(
