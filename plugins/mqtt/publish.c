@@ -82,6 +82,10 @@ static void forget_all(struct mqtt_publisher *p, struct mqtt_queue *q)
 void mqtt_publisher_drain(struct mqtt_publisher *p)
 {
 	p->drain = true;
+}
+
+void mqtt_publisher_drop_backlog(struct mqtt_publisher *p)
+{
 	forget_all(p, &p->backlog);
 }
 
@@ -153,10 +157,6 @@ static void halve(struct mqtt_publisher *p, struct mqtt_message *m)
 
 static void too_large(struct mqtt_publisher *p, struct mqtt_message *m)
 {
-	if (p->drain && is_backlog(m)) {
-		forget(p, m);
-		return;
-	}
 	if (m->count >= 2) {
 		halve(p, m);
 		return;
@@ -352,15 +352,20 @@ static enum mqtt_send send_backlog(struct mqtt_publisher *p, int64_t now_us)
 }
 
 /* Documents go first: a directory stands before the readings made under it.  At the end they are the last word. */
+static bool documents_may_go(const struct mqtt_publisher *p)
+{
+	return p->documents && !(p->drain && (p->prompt.head || p->backlog.head));
+}
+
 static enum mqtt_send send_next(struct mqtt_publisher *p, bool *any, int64_t now_us)
 {
 	struct mqtt_document d;
 
-	if (p->drain && p->prompt.head)
-		return send_message(p, &p->prompt, now_us);
-	if (p->documents && p->ops->document(p->arg, &d))
-		return send_document(p, &d, now_us);
-	p->documents = false;
+	if (documents_may_go(p)) {
+		if (p->ops->document(p->arg, &d))
+			return send_document(p, &d, now_us);
+		p->documents = false;
+	}
 	if (p->prompt.head)
 		return send_message(p, &p->prompt, now_us);
 	if (backlog_may_go(p))
@@ -371,7 +376,7 @@ static enum mqtt_send send_next(struct mqtt_publisher *p, bool *any, int64_t now
 
 static bool has_work(const struct mqtt_publisher *p)
 {
-	return p->open && p->in_flight < p->window && (p->documents || p->prompt.head || backlog_may_go(p));
+	return p->open && p->in_flight < p->window && (documents_may_go(p) || p->prompt.head || backlog_may_go(p));
 }
 
 static bool due(const struct mqtt_publisher *p, int64_t now_us)

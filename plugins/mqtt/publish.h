@@ -68,9 +68,10 @@ void mqtt_publisher_free(struct mqtt_publisher *p);
  * the core counts it as not sent. */
 void mqtt_publisher_open(struct mqtt_publisher *p, const struct mqtt_limits *l, int64_t now_us);
 void mqtt_publisher_close(struct mqtt_publisher *p);
-/* Nothing new any more: backlog that waits is dropped (the store has it), what is prompt or in flight
- * still goes, and the documents are the last word. */
+/* Nothing new any more; what waits and what is in flight still goes, and the documents are the last word. */
 void mqtt_publisher_drain(struct mqtt_publisher *p);
+/* What waits of it is not sent: the store has it. */
+void mqtt_publisher_drop_backlog(struct mqtt_publisher *p);
 /* The broker closed because a packet was too large (reason 0x95): from the next
  * connection on nothing as large as the largest in flight is sent. */
 void mqtt_publisher_learn_size(struct mqtt_publisher *p);

@@ -22,7 +22,7 @@ static int configure(struct gw_plugin *p, const struct gw_sink_config *config, v
 	(void)err;
 	s->plugin = p;
 	s->keys = config->own;
-	s->answer_at_us = s->goodbye_at_us = s->end_at_us = INT64_MAX;
+	s->answer_at_us = s->leave_at_us = s->goodbye_at_us = s->end_at_us = INT64_MAX;
 	s->commands = mqtt_commands_new(p);
 	mqtt_keys_check(s->keys, config->node, gw_plugin_problems(p));
 	*self = s;

@@ -23,7 +23,7 @@ struct sink {
 	size_t nearly;
 	unsigned window;
 	bool up, announced, stopping, finished;
-	int64_t answer_at_us, answered_us, goodbye_at_us, end_at_us; /* INT64_MAX: never */
+	int64_t answer_at_us, answered_us, leave_at_us, goodbye_at_us, end_at_us; /* INT64_MAX: never */
 	unsigned told_in_flight;
 	uint64_t told_refused;
 	struct mqtt_refusals refusals;

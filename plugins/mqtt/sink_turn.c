@@ -9,7 +9,8 @@
 
 enum {
 	SECOND_US = 1000000,
-	GOODBYE_US = 4500000,	 /* for what is in flight at the end */
+	BACKLOG_US = 3500000,	 /* at the end, for backlog that waits here */
+	GOODBYE_US = 4500000,	 /* for what is in flight then */
 	END_US = 4900000,	 /* then without Paho's consent */
 	END_AWAY_US = SECOND_US, /* the same when there is no connection */
 };
@@ -46,6 +47,14 @@ static void announce(struct sink *s)
 	s->announced = true;
 	mqtt_session_listen(s->session);
 	mqtt_sink_tell_state(s, GW_FAR_CONNECTED, s->window, "");
+}
+
+static void leave_backlog(struct sink *s, int64_t now)
+{
+	if (now < s->leave_at_us)
+		return;
+	s->leave_at_us = INT64_MAX;
+	mqtt_publisher_drop_backlog(s->publisher);
 }
 
 static void say_goodbye(struct sink *s, int64_t now)
@@ -95,7 +104,7 @@ static int64_t next_us(const struct sink *s)
 
 	if (since != INT64_MAX)
 		at = earlier(at, since + s->keys->ack_timeout_ms * 1000);
-	at = earlier(at, s->answer_at_us);
+	at = earlier(earlier(at, s->answer_at_us), s->leave_at_us);
 	return earlier(earlier(at, s->goodbye_at_us), s->end_at_us);
 }
 
@@ -116,6 +125,7 @@ void mqtt_sink_after_turn(void *arg)
 
 	watch_silence(s, now);
 	answer_false_status(s, now);
+	leave_backlog(s, now);
 	mqtt_publisher_pump(s->publisher, now);
 	announce(s);
 	tell_counts(s);
@@ -130,6 +140,7 @@ void mqtt_sink_after_turn(void *arg)
 
 void mqtt_sink_begin_goodbye(struct sink *s, int64_t now)
 {
+	s->leave_at_us = now + BACKLOG_US;
 	s->goodbye_at_us = now + GOODBYE_US;
 	s->end_at_us = now + (s->up ? END_US : END_AWAY_US);
 }

@@ -396,19 +396,38 @@ static void late_acknowledgements_let_less_go_at_a_time(void **state)
 	assert_string_equal(f->topics[f->sent - 1], "r/gw/m/data");
 }
 
-static void at_the_end_what_is_live_goes_and_then_the_last_word(void **state)
+/* Backlog that needs several flights; then a live reading, and the end. */
+static void begin_the_end(struct fixture *f)
 {
-	struct fixture *f = *state;
-
 	give_large(f, 300);
 	pump(f);
-	int before = f->sent;
 	give_live(f, 9);
 	mqtt_publisher_drain(f->p);
 	f->documents = 1;
 	mqtt_publisher_wake(f->p);
 	give_live(f, 10);
 	f->now += 20 * MS;
+}
+
+static void at_the_end_all_goes_and_then_the_last_word(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_the_end(f);
+	while (!mqtt_publisher_idle(f->p))
+		ack_flight(f, 20 * MS);
+	assert_string_equal(f->topics[f->sent - 1], "doc");
+	assert_int_equal(credits(f), 2);
+	assert_non_null(strstr(f->acks, "-199 0 1;"));
+}
+
+static void backlog_that_is_left_at_the_end_gives_way_to_the_last_word(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_the_end(f);
+	int before = f->sent;
+	mqtt_publisher_drop_backlog(f->p);
 	pump(f);
 	assert_int_equal(f->sent, before + 2);
 	assert_string_equal(f->topics[before], "r/gw/m/data");
@@ -564,7 +583,8 @@ int main(void)
 		T(what_is_live_overtakes_backlog_and_finds_room),
 		T(backlog_feels_its_way_and_gives_one_credit),
 		T(late_acknowledgements_let_less_go_at_a_time),
-		T(at_the_end_what_is_live_goes_and_then_the_last_word),
+		T(at_the_end_all_goes_and_then_the_last_word),
+		T(backlog_that_is_left_at_the_end_gives_way_to_the_last_word),
 		T(a_refusal_is_told_and_others_go_on),
 		T(other_refusals_end_the_connection),
 		T(too_large_halves_an_array),
