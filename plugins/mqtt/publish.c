@@ -213,23 +213,28 @@ void mqtt_publisher_acked(struct mqtt_publisher *p, int token, unsigned reason, 
 
 /* ---- taking from the core ---- */
 
+static void take(struct mqtt_publisher *p, struct mqtt_message *m)
+{
+	if (m->text.n > mqtt_payload_max(p->packet_max, m->topic))
+		too_large(p, m);
+	else
+		mqtt_queue_push(queue_of(p, m), m);
+}
+
 /* All messages of a call are counted before the first is settled, so that the
  * credit comes with the last. */
-static void release_built(struct mqtt_publisher *p, struct mqtt_message *first)
+static void take_all(struct mqtt_publisher *p, struct mqtt_message *first)
 {
 	for (struct mqtt_message *m = first, *next; m; m = next) {
 		next = m->next;
-		if (m->text.n > mqtt_payload_max(p->packet_max, m->topic))
-			too_large(p, m);
-		else
-			mqtt_queue_push(queue_of(p, m), m);
+		take(p, m);
 	}
 }
 
 void mqtt_publisher_readings(struct mqtt_publisher *p, const struct mqtt_batch *batch)
 {
 	if (p->open && !p->drain && batch->count)
-		release_built(p, mqtt_batch_messages(&p->pool, &p->scratch, p->packet_max, batch));
+		take_all(p, mqtt_batch_messages(&p->pool, &p->scratch, p->packet_max, batch));
 }
 
 void mqtt_publisher_record(struct mqtt_publisher *p, enum mqtt_record what, const char *topic,
@@ -246,10 +251,7 @@ void mqtt_publisher_record(struct mqtt_publisher *p, enum mqtt_record what, cons
 	m->call = mqtt_call_new(&p->pool);
 	m->call->left = 1;
 	mqtt_text_put(&m->text, text, size);
-	if (size > mqtt_payload_max(p->packet_max, topic))
-		too_large(p, m);
-	else
-		mqtt_queue_push(queue_of(p, m), m);
+	take(p, m);
 }
 
 void mqtt_publisher_wake(struct mqtt_publisher *p)
@@ -338,10 +340,10 @@ static bool backlog_may_go(const struct mqtt_publisher *p)
 	const struct mqtt_message *m = p->backlog.head;
 	size_t size;
 
-	if (!m || !p->backlog_in_flight)
-		return m && room_for_backlog(p);
+	if (!m || !room_for_backlog(p))
+		return false;
 	size = is_piece(p, m) ? m->text.n : mqtt_pace_piece(&p->pace, share(p));
-	return room_for_backlog(p) && p->flight_bytes + size <= p->pace.allowance;
+	return !p->backlog_in_flight || p->flight_bytes + size <= p->pace.allowance;
 }
 
 static enum mqtt_send send_backlog(struct mqtt_publisher *p, int64_t now_us)
