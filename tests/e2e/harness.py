@@ -546,6 +546,11 @@ class World:
                                  % (" ".join(words), r.returncode, r.stdout, r.stderr))
         return json.loads(r.stdout)
 
+    def unacknowledged(self):
+        """Readings that the first sink has not had acknowledged: those that wait and those on their way."""
+        sink = self.ctl("sinks")[0]
+        return sink["backlog"] + sink["in_flight"]
+
     def source(self, name):
         return next(s for s in self.ctl("sources") if s["name"] == name)
 

@@ -4,6 +4,7 @@
 
 #include "maker.h"
 #include "plugins/mqtt/fleet.h"
+#include "plugins/mqtt/publish.h"
 
 struct one_device {
 	struct gw_arena *arena;
@@ -29,6 +30,20 @@ static inline void one_device_free(struct one_device *d)
 {
 	mqtt_fleet_free(d->fleet);
 	gw_arena_free(d->arena);
+}
+
+/* One call of the core with up to 100 readings of it. */
+static inline void one_device_give(const struct one_device *d, struct mqtt_publisher *p, bool live,
+				   const struct gw_reading *const *readings, size_t count)
+{
+	const struct gw_layout *layouts[100];
+	const struct mqtt_device_topics *topics[100];
+
+	for (size_t i = 0; i < count; i++) {
+		layouts[i] = d->layout;
+		topics[i] = &mqtt_layout(d->layout)->topics;
+	}
+	mqtt_publisher_readings(p, &(struct mqtt_batch){ live, layouts, topics, readings, count, NULL, NULL });
 }
 
 #endif

@@ -114,16 +114,11 @@ static const struct mqtt_publisher_ops ops = { .send = over_the_line, .document 
 static void give(struct fixture *f, bool live, size_t count)
 {
 	const struct gw_reading *readings[GROUP];
-	const struct gw_layout *layouts[GROUP];
-	const struct mqtt_device_topics *topics[GROUP];
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		readings[i] = (const void *)f->blocks[i];
-		layouts[i] = f->device.layout;
-		topics[i] = &mqtt_layout(f->device.layout)->topics;
-	}
 	f->in_use++;
-	mqtt_publisher_readings(f->p, &(struct mqtt_batch){ live, layouts, topics, readings, count, NULL, NULL });
+	one_device_give(&f->device, f->p, live, readings, count);
 }
 
 /* A live reading each 200 ms, backlog without end. */

@@ -130,19 +130,14 @@ static void give(struct fixture *f, bool live, const uint64_t *seqs, size_t coun
 {
 	static alignas(8) char blocks[100][128];
 	const struct gw_reading *readings[100];
-	const struct gw_layout *layouts[100];
-	const struct mqtt_device_topics *topics[100];
 
 	for (size_t i = 0; i < count; i++) {
 		maker_put(&f->maker, 0, GW_BOOL, GW_GOOD, 1);
 		const struct gw_reading *r = maker_done(&f->maker, seqs[i], 5);
 		memcpy(blocks[i], r, r->size);
 		readings[i] = (void *)blocks[i];
-		layouts[i] = f->device.layout;
-		topics[i] = &mqtt_layout(f->device.layout)->topics;
 	}
-	mqtt_publisher_readings(
-		f->p, &(struct mqtt_batch){ live, layouts, topics, readings, count, NULL, NULL });
+	one_device_give(&f->device, f->p, live, readings, count);
 }
 
 static void give_live(struct fixture *f, uint64_t seq)
@@ -184,8 +179,6 @@ static void ack_flight(struct fixture *f, int64_t after_us)
 static void give_large(struct fixture *f, size_t bytes)
 {
 	static alignas(8) char blocks[100][1200];
-	const struct gw_layout *layouts[100];
-	const struct mqtt_device_topics *topics[100];
 	const struct gw_reading *readings[100];
 	char text[1024];
 
@@ -195,12 +188,9 @@ static void give_large(struct fixture *f, size_t bytes)
 		maker_text(&f->maker, 0, text);
 		const struct gw_reading *r = maker_done(&f->maker, 100 + i, 5);
 		memcpy(blocks[i], r, r->size);
-		layouts[i] = f->device.layout;
-		topics[i] = &mqtt_layout(f->device.layout)->topics;
 		readings[i] = (void *)blocks[i];
 	}
-	mqtt_publisher_readings(
-		f->p, &(struct mqtt_batch){ false, layouts, topics, readings, 100, NULL, NULL });
+	one_device_give(&f->device, f->p, false, readings, 100);
 }
 
 /* From here on the line is known to be fast: no number of bytes holds anything up. */

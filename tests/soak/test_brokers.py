@@ -113,13 +113,9 @@ class Brokers(unittest.TestCase):
         print("%s: connected to the next node %.1f s after the kill" % (cluster.name, reconnected))
         cluster.start(1)
 
-    def unacknowledged(self, w):
-        sink = self.sink(w)
-        return sink["backlog"] + sink["in_flight"]
-
     def check_books(self, w, cluster):
         """NATS stands still for seconds when a node comes back: what it does not acknowledge before a stop, stays."""
-        wait_until(lambda: self.unacknowledged(w) == 0, 120, "all is acknowledged", every=0.05)
+        wait_until(lambda: w.unacknowledged() == 0, 120, "all is acknowledged", every=0.05)
         self.assertEqual(w.daemon.end(), 0, w.daemon.tail())
         report = w.plant.report()
 
