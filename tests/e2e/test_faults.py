@@ -64,7 +64,9 @@ class Case(unittest.TestCase):
         self.assertEqual(polls, list(range(1, w.plant.report()[device]["polls"] + 1)))
 
     def end_well(self, w, *devices):
-        """A stop in order; then the books of each device close, and nothing was lost."""
+        """A stop in order when nothing waits: what waits then comes after the next start.  The books of each
+        device close, and nothing was lost."""
+        wait_until(lambda: w.unacknowledged() == 0, 20, "all is acknowledged")
         self.stop(w)
         for n in devices:
             self.check_books(w, n)
